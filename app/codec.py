@@ -1,0 +1,207 @@
+"""Rows to tensors and answers to JSON, guided by a signature.
+
+The fast path decodes a whole body into structs made from the signature, and knows only *that* something is wrong; then
+`app.faults` goes over the body again and says everything that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import attrgetter, itemgetter
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from app import faults
+from app.errors import Fault, InvalidRequest, TooLarge
+from app.signature import MISSING, NUMBERS, SAFE_INTEGER, STRINGS, Array, Datatype, Feature, Output, Signature, Tensors
+
+Key = str | int
+
+MAX_FAULTS = 1000
+"""Faults listed in one answer; the rest are counted, so that an answer does not outgrow its request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The good rows of a request as tensors, their keys beside them, and the faults of the rows left out, by key."""
+
+    tensors: Tensors
+    rows: int
+    key_field: str = ""
+    keys: Sequence[Key] = ()
+    errors: Mapping[Key, Sequence[Fault]] = field(default_factory=dict)
+
+
+class Codec:
+    """Reads and writes what one signature describes. Made once per model; keeps nothing of any request."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        attributes = {feature.name: f"f{index}" for index, feature in enumerate(signature.features)}
+        rows = [(attributes[feature.name], _type(feature)) for feature in signature.features]
+        names = {attribute: name for name, attribute in attributes.items()}
+        self._online = _decoder(rows, names)
+        self._keyed = _decoder(
+            [*rows, ("key", _KEY)], {**names, "key": signature.key}, ("key_field", str, signature.key)
+        )
+        columns = {tensor: [feature.name for feature in features] for tensor, features in signature.inputs.items()}
+        self._of_struct = {tensor: attrgetter(*(attributes[name] for name in columns[tensor])) for tensor in columns}
+        self._of_mapping = {tensor: itemgetter(*columns[tensor]) for tensor in columns}
+        self._enumerated = [(index, feature) for index, feature in enumerate(signature.numbers) if feature.closed]
+
+    def decode(self, body: bytes, max_rows: int) -> Batch:
+        """The rows of `{"instances": […]}`, all of them good. Raises MalformedBody, TooLarge or InvalidRequest."""
+        try:
+            rows = self._online.decode(body).instances
+        except _REFUSED as error:
+            raise self._refusal(body, max_rows, error) from None
+        _bounded(rows, max_rows)
+        tensors = self._tensors(rows, self._of_struct)
+        if not self._known(tensors):
+            raise self._refusal(body, max_rows)
+        return Batch(tensors=tensors, rows=len(rows))
+
+    def decode_keyed(self, body: bytes, max_rows: int) -> Batch:
+        """The same with a key in every row. Bad rows are set apart under their key, as long as one row is good."""
+        try:
+            request = self._keyed.decode(body)
+        except _REFUSED as error:
+            return self._sifted(body, max_rows, error)
+        rows = request.instances
+        _bounded(rows, max_rows)
+        keys = [row.key for row in rows]
+        tensors = self._tensors(rows, self._of_struct)
+        if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(tensors):
+            return self._sifted(body, max_rows)
+        return Batch(tensors=tensors, rows=len(rows), key_field=self.signature.key, keys=keys)
+
+    def tensors(self, data: Any) -> Tensors:
+        """Tensors of row mappings, a mapping column -> values (or a DataFrame), or a 2-D array in signature order.
+
+        NaN and None are missing values here. Raises InvalidRequest when a row breaks the contract.
+        """
+        rows = _rows(data, self.signature)
+        if not rows:
+            raise InvalidRequest([Fault(code="no_rows", message="There are no rows to predict.")])
+        if found := list(chain.from_iterable(faults.in_rows(rows, self.signature))):
+            raise _invalid(found)
+        return self._tensors(rows, self._of_mapping)
+
+    def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
+        """One mapping per row: output name -> a number, a label, or numbers by column name."""
+        names = [output.name for output in self.signature.outputs]
+        answers = (_answers(output, outputs[output.name]) for output in self.signature.outputs)
+        return [dict(zip(names, row, strict=True)) for row in zip(*answers, strict=True)]
+
+    def _tensors(self, rows: Sequence[Any], getters: Mapping[str, Callable[[Any], Any]]) -> dict[str, Array]:
+        tensors = {}
+        for name, features in self.signature.inputs.items():
+            dtype = np.float64 if name == NUMBERS else np.object_
+            values = np.array(list(map(getters[name], rows)), dtype=dtype).reshape(len(rows), len(features))
+            tensors[name] = values
+        if STRINGS in tensors:
+            strings = tensors[STRINGS]
+            strings[np.equal(strings, np.array(None))] = MISSING
+        return tensors
+
+    def _known(self, tensors: Tensors) -> bool:
+        """Whether the columns of numbers that are categories hold no other value; a struct's type cannot say so."""
+        columns = ((feature, tensors[NUMBERS][:, index]) for index, feature in self._enumerated)
+        return all(bool((np.isin(column, feature.categories) | np.isnan(column)).all()) for feature, column in columns)
+
+    def _refusal(self, body: bytes, max_rows: int, error: Exception | None = None) -> InvalidRequest:
+        rows, found = faults.envelope(faults.parse(body), keyed=False)
+        _bounded(rows, max_rows)
+        found += chain.from_iterable(faults.in_rows(rows, self.signature))
+        return _invalid(found or [_unexplained(error)])
+
+    def _sifted(self, body: bytes, max_rows: int, error: Exception | None = None) -> Batch:
+        document = faults.parse(body)
+        rows, around = faults.envelope(document, keyed=True)
+        _bounded(rows, max_rows)
+        key_field = self.signature.key if around else document.get(faults.KEY_FIELD, self.signature.key)
+        around += faults.in_keys(rows, self.signature, key_field)
+        in_rows = faults.in_rows(rows, self.signature, key_field)
+        good = [row for row, found in zip(rows, in_rows, strict=True) if not found]
+        if around or not good:
+            raise _invalid([*around, *chain.from_iterable(in_rows)] or [_unexplained(error)])
+        return Batch(
+            tensors=self._tensors(good, self._of_mapping),
+            rows=len(good),
+            key_field=key_field,
+            keys=[row[key_field] for row in good],
+            errors={row[key_field]: found for row, found in zip(rows, in_rows, strict=True) if found},
+        )
+
+
+_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TEXT_KEY = Annotated[str, Meta(min_length=1, max_length=faults.MAX_KEY)]
+_NUMBER_KEY = Annotated[int, Meta(ge=-SAFE_INTEGER, le=SAFE_INTEGER)]
+_KEY = _TEXT_KEY | _NUMBER_KEY
+
+
+def _decoder(row: list[Any], names: dict[str, str], *around: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder of requests whose rows have these fields, named on the wire as `names` says."""
+    options: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
+    struct = msgspec.defstruct("Row", row, rename=names, **options)
+    instances = Annotated[list[struct], Meta(min_length=1)]  # type: ignore[valid-type]  # made at run time
+    return msgspec.json.Decoder(msgspec.defstruct("Request", [("instances", instances), *around], **options))
+
+
+def _type(feature: Feature) -> Any:
+    """The type that msgspec decodes a feature's values as, with its limits."""
+    match feature.datatype:
+        case Datatype.BOOL:
+            kind: Any = bool
+        case Datatype.BYTES:
+            kind = Literal[feature.categories] if feature.closed else str
+        case Datatype.INT64:
+            low, high = feature.range
+            kind = Annotated[float, Meta(ge=low, le=high, multiple_of=1.0)]
+        case Datatype.FP32 | Datatype.FP64:
+            low, high = feature.range
+            kind = Annotated[float, Meta(ge=low, le=high)]
+    return kind | None if feature.nullable else kind
+
+
+def _answers(output: Output, values: Array) -> list[Any]:
+    if not output.columns:
+        return values.tolist()  # type: ignore[no-any-return]  # numpy types tolist() as Any
+    return [dict(zip(output.columns, row, strict=True)) for row in values.tolist()]
+
+
+def _rows(data: Any, signature: Signature) -> list[Any]:
+    if isinstance(data, np.ndarray):
+        if data.ndim != 2 or data.shape[1] != len(signature.features):
+            message = f"An array must have the shape (rows, {len(signature.features)}), and has {data.shape}."
+            raise InvalidRequest([Fault(code="wrong_shape", message=message)])
+        data = dict(zip((feature.name for feature in signature.features), data.T, strict=True))
+    if isinstance(data, Mapping) or hasattr(data, "columns"):
+        columns = {name: np.asarray(data[name]).tolist() for name in data}
+        if len({len(column) for column in columns.values()}) > 1:
+            raise InvalidRequest([Fault(code="wrong_shape", message="The columns differ in length.")])
+        data = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [{name: _plain(value) for name, value in row.items()} if isinstance(row, Mapping) else row for row in data]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and value != value else value
+
+
+def _bounded(rows: Sequence[Any], max_rows: int) -> None:
+    if len(rows) > max_rows:
+        raise TooLarge(f"The request has {len(rows)} rows, and the limit is {max_rows}; send it in parts.")
+
+
+def _invalid(found: Sequence[Fault]) -> InvalidRequest:
+    return InvalidRequest(found[:MAX_FAULTS], total=len(found))
+
+
+def _unexplained(error: Exception | None) -> Fault:
+    return Fault(code="invalid", message=f"The request does not fit the contract: {error}.")

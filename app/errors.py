@@ -1,0 +1,120 @@
+"""What can go wrong, named once. No HTTP here: statuses belong to the protocols.
+
+ServingError
+├── BundleError              the bundle on disk cannot be trusted or cannot be run
+├── RequestError             the caller can act on it
+│   ├── ModelNotFound        no model of that name
+│   ├── VersionNotFound      the model has no such version
+│   ├── MalformedBody        the body is not what its content type says
+│   ├── InvalidRequest       the body is well formed and breaks the contract: every fault is listed
+│   ├── TooLarge             body, decompressed body or row count over its limit
+│   └── UnsupportedMedia     a content type or content encoding nobody here reads
+├── NotReady                 models are still being loaded and replayed
+└── PredictionFailed         the graph failed on rows that the contract accepts: a bug, ours or the bundle's
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class ServingError(Exception):
+    """Base of every failure servefn raises on purpose. `code` is stable: clients may branch on it."""
+
+    code: ClassVar[str] = "serving_error"
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class BundleError(ServingError):
+    code = "bundle_error"
+
+
+class RequestError(ServingError):
+    code = "request_error"
+
+
+class ModelNotFound(RequestError):
+    code = "model_not_found"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no model {quoted(name)}.{choices(name, known)}")
+
+
+class VersionNotFound(RequestError):
+    code = "version_not_found"
+
+    def __init__(self, name: str, version: str, known: Iterable[str]) -> None:
+        super().__init__(f"Model {quoted(name)} has no version {quoted(version)}.{choices(version, known)}")
+
+
+class MalformedBody(RequestError):
+    code = "malformed_body"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing wrong with one request: where, what was expected, and the type (never the value) of what came."""
+
+    code: str
+    message: str
+    row: int | None = None
+    key: str | int | None = None
+    field: str | None = None
+    expected: str | None = None
+    got: str | None = None
+    suggestion: str | None = None
+
+
+class InvalidRequest(RequestError):
+    """The request breaks the contract. `faults` has every fault, `total` counts those beyond the listing's cap too."""
+
+    code = "invalid_request"
+
+    def __init__(self, faults: Sequence[Fault], total: int | None = None) -> None:
+        self.faults = tuple(faults)
+        self.total = len(faults) if total is None else total
+        first = self.faults[0].message if self.faults else ""
+        super().__init__(first if self.total == 1 else f"{self.total} faults; the first: {first}")
+
+
+class TooLarge(RequestError):
+    code = "too_large"
+
+
+class UnsupportedMedia(RequestError):
+    code = "unsupported_media_type"
+
+
+class NotReady(ServingError):
+    code = "not_ready"
+
+
+class PredictionFailed(ServingError):
+    code = "prediction_failed"
+
+
+def quoted(text: str, limit: int = 80) -> str:
+    """A caller's text fit for a message: printable, short, in quotes."""
+    safe = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return f"'{safe if len(safe) <= limit else safe[: limit - 1] + '…'}'"
+
+
+def similar(text: str, known: Iterable[str]) -> str | None:
+    """The known word that `text` was probably meant to be, or None."""
+    by_folded = {word.casefold(): word for word in known}
+    found = get_close_matches(text[:80].casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
+
+
+def choices(text: str, known: Iterable[str]) -> str:
+    """' Did you mean …?' where one word is close, else ' There is: …' with all of them."""
+    words = list(known)
+    if guess := similar(text, words):
+        return f" Did you mean '{guess}'?"
+    return f" There is: {', '.join(words[:20])}{', …' if len(words) > 20 else ''}." if words else ""

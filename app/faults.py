@@ -1,0 +1,257 @@
+"""Everything that is wrong with a request, said at once. Runs only after the fast decoder refused a body.
+
+Here a body is read leniently (NaN and Infinity are numbers to the parser) so that what is wrong can be named by row,
+key and field. What these functions accept, the fast decoder accepts; a property-based test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from app.errors import Fault, MalformedBody, quoted, similar
+from app.signature import SAFE_INTEGER, Datatype, Feature, Signature
+
+MAX_KEY = 256
+"""Characters of a string key."""
+
+INSTANCES, KEY_FIELD = "instances", "key_field"
+
+
+def parse(body: bytes) -> Any:
+    """The JSON document in a body, with NaN and Infinity where it says so. Raises MalformedBody."""
+    if not body.strip():
+        raise MalformedBody('The body is empty; send JSON such as {"instances": [{…}]}.')
+    try:
+        return json.loads(body.decode(), parse_int=_integer)
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not belong there.") from error
+    except json.JSONDecodeError as error:
+        raise MalformedBody(
+            f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from error
+    except RecursionError as error:
+        raise MalformedBody("The body is nested too deep.") from error
+
+
+def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
+    """The rows of a request document, and what is wrong around them."""
+    if not isinstance(document, dict):
+        return [], [_fault("wrong_type", "the body", 'an object {"instances": […]}', document)]
+    known = [INSTANCES, KEY_FIELD] if keyed else [INSTANCES]
+    faults = [_unknown(name, known) for name in document if name not in known]
+    if KEY_FIELD in known and not _is_text(document.get(KEY_FIELD, "")):
+        faults.append(_fault("wrong_type", "key_field", "text", document[KEY_FIELD], field=KEY_FIELD))
+    rows = document.get(INSTANCES)
+    if INSTANCES not in document:
+        faults.append(
+            Fault(
+                code="missing_field",
+                message="'instances' is missing: a list of rows.",
+                field=INSTANCES,
+                expected="a list of rows",
+            )
+        )
+    elif not isinstance(rows, list) or not rows:
+        faults.append(_fault("wrong_type", "instances", "a list of at least one row", rows, field=INSTANCES))
+    return (rows if isinstance(rows, list) else []), faults
+
+
+def in_rows(rows: Sequence[Any], signature: Signature, key_field: str | None = None) -> list[list[Fault]]:
+    """The faults of each row, an empty list for a good one."""
+    features = {feature.name: feature for feature in signature.features}
+    return [list(_in_row(number, row, features, key_field)) for number, row in enumerate(rows)]
+
+
+def in_keys(rows: Sequence[Any], signature: Signature, key_field: str) -> list[Fault]:
+    """What is wrong with the keys, each of which must be there, be text or an integer, and be unlike the others."""
+    if key_field in {feature.name for feature in signature.features}:
+        return [
+            Fault(
+                code="invalid_key",
+                field=KEY_FIELD,
+                message=f"key_field {quoted(key_field)} is a feature of the model; name another field.",
+            )
+        ]
+    keys = [row.get(key_field) if isinstance(row, dict) else None for row in rows]
+    count = Counter(key for key in keys if is_key(key))
+    faults = []
+    for number, key in enumerate(keys):
+        if not is_key(key):
+            faults.append(_bad_key(number, rows[number], key_field))
+        elif count[key] > 1:
+            message = f"row {number}: the key {quoted(str(key))} stands in {count[key]} rows; keys must differ."
+            faults.append(
+                Fault(
+                    code="duplicate_key",
+                    message=message,
+                    row=number,
+                    key=key,
+                    field=key_field,
+                    expected="a key of its own",
+                )
+            )
+    return faults
+
+
+def is_key(value: Any) -> bool:
+    """Whether a value can be a key: text of 1 to MAX_KEY characters, or an integer that JSON keeps exact."""
+    if isinstance(value, str):
+        return 0 < len(value) <= MAX_KEY and _is_text(value)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= SAFE_INTEGER
+
+
+def expectation(feature: Feature) -> str:
+    """What a feature takes, in words."""
+    if feature.closed:
+        words = [f"'{category}'" if isinstance(category, str) else str(category) for category in feature.categories]
+        text = f"one of {', '.join(words[:30])}{', …' if len(words) > 30 else ''}"
+    elif feature.datatype is Datatype.BOOL:
+        text = "true or false"
+    elif feature.datatype is Datatype.BYTES:
+        text = "text"
+    else:
+        noun = "an integer" if feature.datatype is Datatype.INT64 else "a number"
+        text = noun + _bounds(feature)
+    return f"{text} or null" if feature.nullable else text
+
+
+def _bounds(feature: Feature) -> str:
+    match feature.minimum, feature.maximum:
+        case None, None:
+            return ""
+        case low, None:
+            return f" from {low:g}"
+        case None, high:
+            return f" up to {high:g}"
+        case low, high:
+            return f" from {low:g} to {high:g}"
+    raise AssertionError
+
+
+def _in_row(number: int, row: Any, features: Mapping[str, Feature], key_field: str | None) -> Iterator[Fault]:
+    if not isinstance(row, dict):
+        yield _fault("wrong_type", f"row {number}", "an object with the features as fields", row, row=number)
+        return
+    found = row.get(key_field) if key_field else None
+    key = found if is_key(found) else None
+    for name in row:
+        if name not in features and name != key_field:
+            yield _unknown(name, [known for known in features if known not in row] or features, number, key)
+    for name, feature in features.items():
+        if name not in row:
+            message = f"row {number}: '{name}' is missing; expected {expectation(feature)}."
+            yield Fault(
+                code="missing_field", message=message, row=number, key=key, field=name, expected=expectation(feature)
+            )
+        elif code := _wrong(feature, row[name]):
+            yield _value(code, number, key, feature, row[name])
+
+
+def _wrong(feature: Feature, value: Any) -> str | None:
+    """The code of what is wrong with one value, or None."""
+    if value is None:
+        return None if feature.nullable else "null_not_allowed"
+    if feature.datatype is Datatype.BYTES:
+        right_type = isinstance(value, str) and _is_text(value)
+    elif feature.datatype is Datatype.BOOL:
+        right_type = isinstance(value, bool)
+    else:
+        right_type = isinstance(value, int | float) and not isinstance(value, bool)
+    if not right_type:
+        return "wrong_type"
+    return _wrong_value(feature, value)
+
+
+def _wrong_value(feature: Feature, value: Any) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not_finite"
+    if feature.datatype is Datatype.INT64 and value % 1:
+        return "wrong_type"
+    if feature.closed and value not in feature.categories:
+        return "unknown_category"
+    if feature.datatype not in (Datatype.BYTES, Datatype.BOOL):
+        low, high = feature.range
+        return None if low <= value <= high else "out_of_range"
+    return None
+
+
+def _value(code: str, row: int, key: Any, feature: Feature, value: Any) -> Fault:
+    expected, got = expectation(feature), _type_name(value)
+    guess = (
+        similar(value, map(str, feature.categories)) if code == "unknown_category" and isinstance(value, str) else None
+    )
+    hint = f" Did you mean '{guess}'?" if guess else ""
+    came = {"unknown_category": "another value", "out_of_range": f"{got} outside of that"}.get(code, got)
+    message = f"row {row}: '{feature.name}' must be {expected}, and is {came}.{hint}"
+    return Fault(
+        code=code, message=message, row=row, key=key, field=feature.name, expected=expected, got=got, suggestion=guess
+    )
+
+
+def _unknown(name: str, known: Iterable[str], row: int | None = None, key: Any = None) -> Fault:
+    guess = similar(name, known)
+    where = "" if row is None else f"row {row}: "
+    hint = f"; did you mean '{guess}'?" if guess else "; take it out."
+    message = f"{where}there is no field {quoted(name)}{hint}"
+    return Fault(
+        code="unknown_field",
+        message=message,
+        row=row,
+        key=key,
+        field=quoted(name)[1:-1],
+        expected=guess and f"'{guess}'",
+        suggestion=guess,
+    )
+
+
+def _bad_key(number: int, row: Any, key_field: str) -> Fault:
+    there = isinstance(row, dict) and key_field in row
+    expected = f"text of 1 to {MAX_KEY} characters, or an integer"
+    state = "not usable" if there else "missing"
+    message = f"row {number}: the key field {quoted(key_field)} is {state}; expected {expected}."
+    got = _type_name(row[key_field]) if there else None
+    return Fault(
+        code="invalid_key" if there else "missing_key",
+        message=message,
+        row=number,
+        field=quoted(key_field)[1:-1],
+        expected=expected,
+        got=got,
+    )
+
+
+def _fault(code: str, where: str, expected: str, value: Any, **place: Any) -> Fault:
+    got = "an empty list" if value == [] else _type_name(value)
+    return Fault(code=code, message=f"{where} must be {expected}, and is {got}.", expected=expected, got=got, **place)
+
+
+_TYPE_NAMES = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "an infinite or too large number"
+    return _TYPE_NAMES.get(type(value), type(value).__name__)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a string that UTF-8 can hold, so without lone surrogates."""
+    if not isinstance(value, str):
+        return False
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 309 else math.copysign(math.inf, -1 if digits[0] == "-" else 1)

@@ -1,0 +1,112 @@
+"""A bundle loaded once and run as a pure function. The only room that knows onnxruntime."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it when it is imported
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from app import cpu
+from app.bundle import Bundle, read
+from app.codec import Codec
+from app.errors import BundleError, InvalidRequest, PredictionFailed
+from app.parity import compare
+from app.signature import NUMBERS, Array, Signature, Tensors
+
+_TYPES = {"tensor(double)": np.float64, "tensor(string)": np.object_}
+
+
+class Model:
+    """A loaded bundle. Stateless: an answer depends on its row alone, so one Model may serve many threads."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        """Raises BundleError if the graph does not load or is not the one the contract describes."""
+        self.name, self.version, self.digest = bundle.name, bundle.version, bundle.digest
+        self.manifest, self.signature = bundle.manifest, bundle.signature
+        self.codec = Codec(bundle.signature)
+        self._session = _session(bundle, threads or cpu.available())
+        self._outputs = [output.name for output in self.signature.outputs]
+        self._classes = {output.name: _labels(output.classes) for output in self.signature.outputs if output.classes}
+        _check_graph(self._session, self.signature)
+
+    def run(self, tensors: Tensors) -> dict[str, Array]:
+        """Answer tensors as `signature.inputs` names them: output name -> one answer per row.
+
+        Numbers are [rows] or [rows, columns]; labels are the classes themselves. Raises PredictionFailed.
+        """
+        try:
+            answers = dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
+        except Exception as error:  # onnxruntime's errors share no other base
+            raise PredictionFailed(f"Model '{self.name}' version {self.version} failed to run.") from error
+        for name, classes in self._classes.items():
+            answers[name] = classes[answers[name]]
+        return answers
+
+    def predict(self, data: Any) -> dict[str, Array]:
+        """Answer a list of row mappings, a mapping column -> values, or a 2-D array in signature order.
+
+        >>> load("models/iris/1").predict([{"sepal_length": 5.1, ...}])["label"]
+        array(['setosa'], dtype='<U10')
+
+        Raises InvalidRequest, with every fault, if a row breaks the contract.
+        """
+        return self.run(self.codec.tensors(data))
+
+
+def load(path: str | Path, threads: int | None = None) -> Model:
+    """Load models/<name>/<version>: verify its digests, its graph and its contract, and replay its rows.
+
+    `threads` is onnxruntime's per run; the container's CPU quota by default. Raises BundleError: what does not replay
+    what the trained model answered is not served.
+    """
+    bundle = read(path)
+    model = Model(bundle, threads)
+    try:
+        served = model.predict(bundle.replay.instances)
+    except (InvalidRequest, PredictionFailed) as error:
+        raise BundleError(f"its own replay rows are refused: {error}") from error
+    trained = {name: np.array(values) for name, values in bundle.replay.outputs.items()}
+    found = compare(trained, served, bundle.manifest.certificate.tolerance)
+    if found.rows or set(trained) != set(served):
+        raise BundleError(
+            f"{len(found.rows)} of {len(bundle.replay.instances)} replayed rows differ from what the trained model "
+            f"answered, by up to {found.worst:.2g} and in {found.flips} labels"
+        )
+    return model
+
+
+def _session(bundle: Bundle, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if bundle.path:  # onnxruntime reads external data from here and refuses any path that leads out
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(bundle.path))
+    try:
+        return ort.InferenceSession(bundle.graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no other base
+        raise BundleError(f"onnxruntime does not load the graph: {str(error).splitlines()[0]}") from error
+
+
+def _check_graph(session: ort.InferenceSession, signature: Signature) -> None:
+    found = {node.name: (_TYPES.get(node.type), *node.shape[1:]) for node in session.get_inputs()}
+    expected = {
+        name: (np.float64 if name == NUMBERS else np.object_, len(columns))
+        for name, columns in signature.inputs.items()
+    }
+    if found != expected:
+        raise BundleError(f"the graph takes {found}, and the contract says {expected}")
+    missing = {output.name for output in signature.outputs} - {node.name for node in session.get_outputs()}
+    if missing:
+        raise BundleError(f"the graph does not give {', '.join(sorted(missing))}, which the contract promises")
+
+
+def _labels(classes: tuple[Any, ...]) -> Array:
+    return np.array(classes, dtype=np.object_ if len({type(label) for label in classes}) > 1 else None)
