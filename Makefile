@@ -1,7 +1,53 @@
-COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate pyproject.toml
+# The commands that people and CI run. `make help` lists them.
 
-lock:
-	$(COMPILE) --extra export --group dev -o requirements/dev.txt
-	$(COMPILE) --extra export -c requirements/dev.txt -o requirements/export.txt
-	$(COMPILE) -c requirements/dev.txt -o requirements/runtime.txt
-	$(COMPILE:pyproject.toml=) --group build -c requirements/dev.txt -o requirements/build.txt
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format lock models
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/runtime ## Serve the committed models on 127.0.0.1:$(PORT)
+	$(BIN)/servefn serve --models models --port $(PORT)
+
+install: .venv/dev ## Everything for development, into .venv
+
+test: .venv/dev ## The tests, but for those that need a container engine
+	$(BIN)/pytest
+
+check: .venv/dev ## Lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/dev ## Put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+models: .venv/dev ## Train and export the two example models again
+	$(BIN)/python -m export.examples.iris
+	$(BIN)/python -m export.examples.flights
+
+lock: .venv/dev ## Pin every dependency anew, with hashes
+	$(COMPILE) pyproject.toml --extra export --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "servefn needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+
+.venv/runtime: .venv/pyvenv.cfg requirements/runtime.txt requirements/build.txt pyproject.toml
+	$(BIN)/pip install -q --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: .venv/pyvenv.cfg requirements/dev.txt pyproject.toml
+	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@ .venv/runtime

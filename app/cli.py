@@ -1,0 +1,97 @@
+"""The command line. Each command is an entry point of the group `servefn.commands`, so that one may be an extra."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+import uvicorn
+from pydantic import ValidationError
+
+from app.metrics import MULTIPROCESS
+from app.settings import PREFIX, Settings
+
+
+class Commands(click.Group):
+    """The commands that are installed; one whose extra is missing says which to install."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
+        return sorted(_commands())
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        entry = _commands().get(name)
+        if entry is None:
+            return None
+        try:
+            command: click.Command = entry.load()
+        except ModuleNotFoundError as error:
+            raise click.UsageError(f"'{name}' needs {error.name}: pip install 'servefn[{name}]'", ctx) from error
+        return command
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="servefn")
+def main() -> None:
+    """Train anything tabular. Export once. Serve one pure function."""
+
+
+def _commands() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="servefn.commands")}
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for every setting, under its name, with its variable and its default in the help."""
+    for name, setting in reversed(Settings.model_fields.items()):
+        default = "" if setting.default is None else f" [default: {setting.default}]"
+        option = click.option(
+            f"--{name.replace('_', '-')}",
+            help=f"{setting.description}{default} [{PREFIX}{name.upper()}]",
+            metavar="VALUE",
+        )
+        command = option(command)
+    return command
+
+
+@click.command()
+@_options
+def serve(**given: Any) -> None:
+    """Serve the bundles of a directory over HTTP.
+
+    Every model answers at /models/NAME/predict and /models/NAME/predict/keyed; /docs shows them all, each with a row
+    to try. SIGTERM stops accepting, finishes what is running, and exits.
+    """
+    for name, value in given.items():
+        if value is not None:  # workers are processes of their own, and read their settings from the environment
+            os.environ[f"{PREFIX}{name.upper()}"] = value
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise click.UsageError(
+            "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        ) from error
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
+        if settings.workers > 1:
+            os.environ.setdefault(MULTIPROCESS, shared)
+        _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=False,  # it costs more than a prediction; /metrics counts
+        server_header=False,
+        timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first
+        timeout_graceful_shutdown=30,
+    )

@@ -1,0 +1,100 @@
+"""The composition root: settings -> repository -> service -> routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app import cpu, openapi
+from app.errors import ServingError, quoted
+from app.metrics import Metrics
+from app.protocols import native, operations
+from app.protocols.problem import ProblemResponse, problem
+from app.repository import Repository
+from app.service import Service
+from app.settings import Settings
+
+DESCRIPTION = """Trained models as stateless functions: the same row gets the same answer, from any replica, every time.
+
+Each model has operations of its own, typed by its contract. Try one: the body is filled in with a row that works."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows."""
+    settings = settings or Settings()
+    repository = Repository(settings.models, settings.threads or max(1, cpu.available() // settings.workers))
+    metrics = Metrics()
+    service = Service(repository, [metrics], settings.max_body_bytes, settings.max_rows)
+
+    async def load() -> None:
+        await asyncio.to_thread(repository.load)
+        metrics.serving(list(repository.catalogue))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(load())
+        yield
+        await loading
+
+    app = FastAPI(
+        title="servefn",
+        version=version("servefn"),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.include_router(native.router(service))
+    app.include_router(operations.router(repository, metrics))
+    _document(app, repository, settings.max_rows)
+    _handle_errors(app)
+    return app
+
+
+def _document(app: FastAPI, repository: Repository, max_rows: int) -> None:
+    """Make the OpenAPI document follow the models, which come and go while the routes stay."""
+
+    def document() -> dict[str, Any]:
+        fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        return openapi.complete(fixed, repository.catalogue, max_rows)
+
+    app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Every failure, whoever raised it, becomes a problem document."""
+
+    @app.exception_handler(ServingError)
+    async def serving(_: Request, error: ServingError) -> Response:
+        return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(_: Request, error: RequestValidationError) -> Response:
+        detail = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        return ProblemResponse(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        code, detail = status.phrase.lower().replace(" ", "_"), error.detail
+        if status is HTTPStatus.NOT_FOUND:
+            detail = f"There is nothing at {quoted(request.url.path)}; /docs shows every path."
+        elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            detail = f"{request.method} is not for {quoted(request.url.path)}; use {allowed}."
+        return ProblemResponse(status, code, detail, error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return ProblemResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "servefn failed; its log says how.")

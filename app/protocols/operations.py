@@ -1,0 +1,54 @@
+"""What operators, probes and browsers ask for: health, metrics, docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from app.errors import NotReady
+from app.metrics import Metrics
+from app.repository import Repository
+
+STATIC = Path(__file__).parents[1] / "static"
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def router(repository: Repository, metrics: Metrics) -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/health/live", tags=["health"], summary="The process answers")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @routes.get(
+        "/health/ready",
+        tags=["health"],
+        summary="The models are loaded and have replayed their rows",
+        responses={503: {"description": "Not yet, or no model can be served."}},
+    )
+    async def ready() -> dict[str, bool]:
+        if not repository.ready:
+            raise NotReady("No model can be served." if repository.loaded else "The models are still being loaded.")
+        return {"ready": True}
+
+    @routes.get("/metrics", tags=["health"], summary="Metrics for Prometheus", response_class=Response)
+    async def exposition() -> Response:
+        return Response(metrics.text(), media_type=PLAIN)
+
+    @routes.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="servefn",
+            swagger_js_url="static/swagger-ui-bundle.js",
+            swagger_css_url="static/swagger-ui.css",
+            swagger_favicon_url="static/favicon-32x32.png",
+            swagger_ui_parameters={"defaultModelsExpandDepth": 0, "tryItOutEnabled": True},
+        )
+
+    routes.mount("/static", StaticFiles(directory=STATIC))
+    return routes

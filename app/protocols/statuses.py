@@ -1,0 +1,23 @@
+"""The HTTP status of every error: one table for all protocols."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from app import errors
+
+STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
+    errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.VersionNotFound: HTTPStatus.NOT_FOUND,
+    errors.MalformedBody: HTTPStatus.BAD_REQUEST,
+    errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PredictionFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def status(error: errors.ServingError) -> HTTPStatus:
+    return STATUSES[type(error)]

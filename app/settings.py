@@ -1,0 +1,35 @@
+"""Every knob of the service, read once from the environment (SERVEFN_*) and never changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SERVEFN_"
+
+
+class Settings(BaseSettings):
+    """`servefn serve` has an option for each of these; an option wins over its environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    models: Path = Field(default=Path("models"), description="Directory of bundles: NAME/VERSION/model.json.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes. Rather scale out by containers, one process each."
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="onnxruntime's threads per process. [default: the CPU quota divided by workers]",
+    )
+    max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="Largest body, counted after decompression.")
+    max_rows: int = Field(default=10_000, ge=1, description="Most rows in one request.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line shown."
+    )
