@@ -78,4 +78,4 @@ def _description(feature: Feature) -> str:
 
 
 def _tidy(limit: float) -> float | int:
-    return int(limit) if limit.is_integer() and abs(limit) <= SAFE_INTEGER else limit
+    return int(limit) if float(limit).is_integer() and abs(limit) <= SAFE_INTEGER else limit

@@ -1,0 +1,103 @@
+"""Imports go down the staircase; the table is the architecture's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LEVELS = [
+    ["app.errors", "app.settings", "app.cpu"],
+    ["app.signature"],
+    ["app.parity", "app.bundle", "app.faults"],
+    ["app.codec", "app.schema"],
+    ["app.predictor"],
+    ["app.repository"],
+    ["app.service"],
+    ["app.metrics", "app.protocols.statuses", "app.protocols.body"],
+    ["app.protocols.problem"],
+    ["app.protocols.native", "app.protocols.operations", "app.openapi"],
+    ["app.main"],
+    ["app.cli"],
+]
+"""Each module imports from the rows above its own."""
+
+ONLY = {
+    "onnxruntime": ["app.predictor", "export"],
+    "fastapi": ["app.protocols", "app.openapi", "app.main"],
+    "starlette": ["app.protocols", "app.main"],
+    "prometheus_client": ["app.metrics"],
+    "asyncio": ["app.service", "app.main"],
+    "uvicorn": ["app.cli"],
+    "sklearn": ["export"],
+    "skl2onnx": ["export"],
+    "onnx": ["export"],
+    "pandas": ["export"],
+    "joblib": ["export"],
+    "pickle": [],
+}
+"""Who may import what comes from outside."""
+
+LIBRARY = ["app", "app.errors", "app.signature", "app.bundle", "app.parity", "app.predictor", "app.codec", "app.faults"]
+"""What the exporter may import of app."""
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """What a file imports, and whether it does so at its top."""
+    tree = ast.parse(path.read_text())
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = [name if (ROOT / (name.replace(".", "/") + ".py")).exists() else node.module for name in names]
+            yield from ((str(module), node in top) for module in modules)
+
+
+def modules(room: str) -> Mapping[str, Path]:
+    files = sorted((ROOT / room).rglob("*.py"))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+
+
+def within(module: str, rooms: list[str]) -> bool:
+    return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+
+@pytest.mark.parametrize("module", modules("app"))
+def test_app_imports_only_from_lower_steps(module: str) -> None:
+    if module in ("app", "app.protocols"):
+        allowed = ["app.errors", "app.signature", "app.predictor"] if module == "app" else []
+    else:
+        (level,) = [index for index, row in enumerate(LEVELS) if module in row]
+        allowed = [name for row in LEVELS[:level] for name in row]
+    for imported, _ in imports(modules("app")[module]):
+        if within(imported, ["app", "export"]):
+            assert imported in allowed, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", modules("export"))
+def test_export_stands_on_the_library_alone(module: str) -> None:
+    for imported, _ in imports(modules("export")[module]):
+        if within(imported, ["app"]):
+            assert imported in LIBRARY, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [*modules("app"), *modules("export")])
+def test_foreign_packages_stay_in_their_rooms(module: str) -> None:
+    file = {**modules("app"), **modules("export")}[module]
+    for imported, top in imports(file):
+        assert top, f"{module} hides its import of {imported}"
+        package = imported.split(".")[0]
+        if package in ONLY:
+            assert within(module, ONLY[package]), f"{module} imports {package}"
+
+
+def test_every_module_has_its_step() -> None:
+    listed = {name for row in LEVELS for name in row} | {"app", "app.protocols"}
+    assert listed == set(modules("app"))
