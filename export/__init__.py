@@ -1,0 +1,10 @@
+"""Turn a fitted model into a bundle that carries its contract and the proof that it answers as the model does.
+
+from export import export_model
+export_model(model, X_sample, models_dir="models", name="iris")
+"""
+
+from export.errors import ExportError, ParityError, UnsupportedModel
+from export.exporter import Report, export_model
+
+__all__ = ["ExportError", "ParityError", "Report", "UnsupportedModel", "export_model"]

@@ -1,0 +1,232 @@
+"""The contract of a model: read from its sample, from what was declared, and found by asking the model itself."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from app.errors import choices
+from app.signature import LIMITS, SAFE_INTEGER, Datatype, Feature, Output, Scalar, Signature, Training
+from export.errors import ExportError
+from export.graph import Graph
+from export.original import Original
+from export.sample import Row, Sample, SampleColumn
+
+UNSEEN = "servefn: a value nobody has seen"
+"""What an open text column is tried with."""
+
+MAX_CATEGORIES = 200
+"""An open text column with more values than this is free text: its values are not listed."""
+
+_MAGNITUDES = (1e300, 1e150, float(np.finfo(np.float32).max), 1e30, 1e15, 1e9)
+_TRIED_FOR_EXAMPLE = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What a sample cannot tell of a feature. What is None is found out."""
+
+    description: str = ""
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[Scalar, ...] = ()
+    nullable: bool | None = None
+    example: Scalar | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractFile:
+    """What a contract.toml says."""
+
+    description: str = ""
+    key: str | None = None
+    features: Mapping[str, Mapping[str, Any]]
+
+
+def read_contract(path: Path) -> ContractFile:
+    """Read a contract.toml. Raises ExportError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ExportError(f"cannot read {path}: {error}") from error
+    _known(document, (field.name for field in fields(ContractFile)), f"{path} has")
+    try:
+        return msgspec.convert({"features": {}} | document, ContractFile)
+    except msgspec.ValidationError as error:
+        raise ExportError(f"{path}: {error}") from error
+
+
+def declare(features: Mapping[str, Mapping[str, Any]] | None, sample: Sample) -> dict[str, Declared]:
+    """The declarations by feature; an unknown name or key raises ExportError."""
+    found = {column.name: Declared() for column in sample.columns}
+    for name, said in (features or {}).items():
+        _known([name], found, "the contract declares")
+        _known(said, (field.name for field in fields(Declared)), f"the contract of '{name}' has")
+        try:
+            found[name] = msgspec.convert(dict(said), Declared)
+        except msgspec.ValidationError as error:
+            raise ExportError(f"the contract of '{name}': {error}") from error
+    return found
+
+
+def contract(
+    original: Original,
+    sample: Sample,
+    graph: Graph,
+    outputs: tuple[Output, ...],
+    declared: Mapping[str, Declared],
+    key: str,
+) -> Signature:
+    """What the model takes and gives. Raises ExportError where the sample, the declaration and the model disagree."""
+    prober = _Prober(original, sample, _example(original, sample, declared))
+    features = tuple(
+        prober.feature(column, declared[column.name], graph.categories.get(column.name, set()))
+        for column in sample.columns
+    )
+    try:
+        return Signature(original.kind, features, outputs, key)
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+
+
+class _Prober:
+    """Finds out what a model accepts, by changing one column of a row that it answers."""
+
+    def __init__(self, original: Original, sample: Sample, row: Row) -> None:
+        self._original, self._sample, self._row = original, sample, row
+
+    def accepts(self, name: str, *values: Scalar | None) -> bool:
+        return self._original.accepts(self._sample.build([{**self._row, name: value} for value in values]))
+
+    def feature(self, column: SampleColumn, declared: Declared, noted: set[Scalar]) -> Feature:
+        nullable = bool(column.holes.any()) if declared.nullable is None else declared.nullable
+        if nullable and not self.accepts(column.name, None):
+            raise ExportError(
+                f"column '{column.name}' may be missing, and the model refuses that; impute it in the pipeline, or "
+                "declare nullable = false and give a sample without missing values"
+            )
+        categories, unseen = self._categories(column, declared, noted)
+        minimum, maximum = (None, None) if categories else self._range(column, declared)
+        return Feature(
+            name=column.name,
+            datatype=column.datatype,
+            nullable=nullable,
+            categories=categories,
+            unseen=unseen,
+            minimum=minimum,
+            maximum=maximum,
+            description=declared.description,
+            unit=declared.unit,
+            example=self._row[column.name],
+            training=_training(column),
+        )
+
+    def _categories(
+        self, column: SampleColumn, declared: Declared, noted: set[Scalar]
+    ) -> tuple[tuple[Scalar, ...], bool]:
+        """The values to list, and whether others are answered too."""
+        if column.datatype is Datatype.BOOL or not (column.datatype is Datatype.BYTES or noted or declared.categories):
+            return (), True
+        plain = [_like(column.datatype, value) for value in (*declared.categories, *sorted(noted, key=repr))]
+        seen = sorted({value for value in column.wire() if value is not None})  # type: ignore[type-var]
+        listed = tuple(dict.fromkeys([*plain, *seen]))
+        if self.accepts(column.name, _stranger(column.datatype, listed)):
+            text = column.datatype is Datatype.BYTES
+            return (listed if text and len(listed) <= MAX_CATEGORIES else ()), True
+        if not self.accepts(column.name, *listed):
+            listed = tuple(value for value in listed if self._taken(column.name, value, declared))
+        return listed, False
+
+    def _taken(self, name: str, value: Scalar, declared: Declared) -> bool:
+        if self.accepts(name, value):
+            return True
+        if value in declared.categories:
+            raise ExportError(f"the contract declares the category {value!r} of '{name}', and the model refuses it")
+        return False
+
+    def _range(self, column: SampleColumn, declared: Declared) -> tuple[float | None, float | None]:
+        """The declared range, else the dtype's, else as far as the model answers."""
+        if column.datatype in (Datatype.BOOL, Datatype.BYTES):
+            if (declared.minimum, declared.maximum) != (None, None):
+                raise ExportError(f"column '{column.name}' holds no numbers, and so can have no minimum and maximum")
+            return None, None
+        dtype: Any = column.values.dtype
+        if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:
+            held = np.iinfo(dtype)
+            minimum, maximum = float(held.min), float(held.max)
+        else:
+            minimum, maximum = (self._reach(column, sign) for sign in (-1, 1))
+        return (
+            minimum if declared.minimum is None else declared.minimum,
+            maximum if declared.maximum is None else declared.maximum,
+        )
+
+    def _reach(self, column: SampleColumn, sign: int) -> float | None:
+        """How far out the model still answers: None if that is as far as the datatype goes."""
+        limit = LIMITS[column.datatype]
+        for magnitude in (limit, *(one for one in _MAGNITUDES if one < limit)):
+            value = sign * magnitude
+            if self.accepts(column.name, int(value) if column.datatype is Datatype.INT64 else value):
+                return None if magnitude == limit else value
+        numbers = column.numbers()
+        return float(numbers.max() if sign > 0 else numbers.min())
+
+
+def _example(original: Original, sample: Sample, declared: Mapping[str, Declared]) -> Row:
+    """The first row that the model answers, one with all its values if there is one; with what was declared."""
+    holes = np.sum([column.holes for column in sample.columns], axis=0)
+    for position in np.argsort(holes, kind="stable")[:_TRIED_FOR_EXAMPLE]:
+        row = sample.rows(np.array([position]))[0]
+        if original.accepts(sample.build([row])):
+            row |= {name: said.example for name, said in declared.items() if said.example is not None}
+            if not original.accepts(sample.build([row])):
+                raise ExportError("the model refuses the row of the declared examples")
+            return row
+    raise ExportError(_refused(original, sample))
+
+
+def _refused(original: Original, sample: Sample) -> str:
+    try:
+        original.answers(sample.build(sample.rows(np.arange(1))))
+    except Exception as error:  # whatever a model raises
+        return f"the model refuses the rows of its own sample: {str(error).splitlines()[0]}"
+    return "the model answers the rows of its own sample with numbers that are not finite"
+
+
+def _training(column: SampleColumn) -> Training:
+    missing = float(column.holes.mean())
+    if column.datatype in (Datatype.BOOL, Datatype.BYTES):
+        return Training(missing=missing)
+    numbers = column.numbers()
+    quantiles = np.quantile(numbers, np.linspace(0, 1, 11)).tolist()
+    return Training(
+        missing=missing, minimum=float(numbers.min()), maximum=float(numbers.max()), quantiles=tuple(quantiles)
+    )
+
+
+def _like(datatype: Datatype, value: Scalar) -> Scalar:
+    """A category as the wire has it, whatever the encoder keeps it as."""
+    if datatype is Datatype.BYTES:
+        return str(value)
+    return int(value) if datatype is Datatype.INT64 else float(value)
+
+
+def _stranger(datatype: Datatype, known: tuple[Scalar, ...]) -> Scalar:
+    if datatype is Datatype.BYTES:
+        return UNSEEN
+    largest = max(float(value) for value in known)
+    return int(min(largest + 1, SAFE_INTEGER)) if datatype is Datatype.INT64 else largest + 1
+
+
+def _known(names: Iterable[str], known: Iterable[str], where: str) -> None:
+    words = list(known)
+    for name in names:
+        if name not in words:
+            raise ExportError(f"{where} '{name}', which there is not.{choices(name, words)}")

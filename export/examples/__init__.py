@@ -1,0 +1,1 @@
+"""Two models trained on real data, whose bundles are committed under models/."""

@@ -1,0 +1,143 @@
+"""Contract, graph, parity, publish: a whole bundle, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto
+
+from app import bundle
+from app.errors import BundleError
+from app.predictor import Model, load
+from app.signature import Feature, Kind, Output, Signature
+from export.contract import contract, declare
+from export.errors import ExportError, UnsupportedModel
+from export.frameworks import predict, transform
+from export.graph import Graph
+from export.original import Original
+from export.parity import certify
+from export.sample import Sample, read_sample
+
+DEFAULT_KEY = "key"
+TOLERANCE = 1e-5
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was published, and where."""
+
+    path: Path
+    name: str
+    version: str
+    signature: Signature
+    certificate: bundle.Certificate
+
+
+def export_model(
+    model: Any,
+    X_sample: Any,  # noqa: N803  # the name that scikit-learn has for it
+    models_dir: str | Path = "models",
+    name: str = "",
+    version: str | int | None = None,
+    *,
+    key: str | None = None,
+    features: Mapping[str, Mapping[str, Any]] | None = None,
+    description: str = "",
+    tolerance: float = TOLERANCE,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Publish a fitted model as models_dir/name/version, proven to answer as the model itself does.
+
+    `X_sample` are rows as the model was fitted on: a DataFrame, a 2-D array or a list of texts; a few hundred or more,
+    as the contract and the parity check come from them. `key` names the column that identifies rows, if the sample has
+    one. `features` says per feature what a sample cannot tell: description, unit, minimum, maximum, categories,
+    nullable, example. `version` is the next free one by default.
+
+    Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
+    """
+    progress("reading the sample")
+    original = Original(model)
+    sample = read_sample(X_sample, model, key)
+    declared = declare(features, sample)
+    outputs = original.outputs(_sample_answers(original, sample))
+    progress("writing the graph")
+    graph, content = _compiled(original, sample.features(), outputs)
+    progress("asking the model what it accepts")
+    signature = contract(original, sample, graph, outputs, declared, key or DEFAULT_KEY)
+    manifest = bundle.Manifest(
+        signature=signature,
+        certificate=bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance),
+        description=description,
+        provenance=_provenance(model, sample) | dict(provenance or {}),
+    )
+    progress("comparing the answers")
+    candidate = _candidate(bundle.Bundle(name=name, version=str(version or 1), manifest=manifest, graph=content))
+    certificate, replay = certify(original, candidate, sample, graph.thresholds, tolerance)
+    progress("publishing")
+    path = _published(Path(models_dir), name, version, replace(manifest, certificate=certificate), content, replay)
+    return Report(path=path, name=name, version=path.name, signature=signature, certificate=certificate)
+
+
+def _compiled(original: Original, features: tuple[Feature, ...], outputs: tuple[Output, ...]) -> tuple[Graph, bytes]:
+    graph = Graph()
+    columns = graph.inputs(features)
+    if original.kind is Kind.TRANSFORMER:
+        answers = {"transformed": graph.matrix(transform(graph, original.model, columns))}
+    else:
+        answers = predict(graph, original.model, columns)
+    if missing := {output.name for output in outputs} - set(answers):
+        raise UnsupportedModel(f"the conversion of {type(original.model).__name__} gives no {', '.join(missing)}")
+    types = {output.name: TensorProto.INT64 if output.name == "label" else TensorProto.DOUBLE for output in outputs}
+    finished = {output.name: (answers[output.name], types[output.name], len(output.columns)) for output in outputs}
+    return graph, graph.model(finished)
+
+
+def _candidate(unpublished: bundle.Bundle) -> Model:
+    try:
+        return Model(unpublished)
+    except BundleError as error:
+        raise UnsupportedModel(f"the graph does not load: {error}") from error
+
+
+def _sample_answers(original: Original, sample: Sample) -> dict[str, Any]:
+    rows = sample.rows(np.arange(1))
+    try:
+        return original.answers(sample.build(rows))
+    except Exception as error:  # whatever a model raises
+        raise ExportError(f"the model refuses the first row of its sample: {str(error).splitlines()[0]}") from error
+
+
+def _published(
+    models: Path,
+    name: str,
+    version: str | int | None,
+    manifest: bundle.Manifest,
+    graph: bytes,
+    replay: bundle.Replay,
+) -> Path:
+    """Write the bundle aside, load it as a server will, and only then give it its name."""
+    try:
+        with bundle.staged(models, name) as directory:
+            bundle.write(directory, manifest, graph, replay)
+            load(directory)
+            return bundle.publish(directory, None if version is None else str(version))
+    except BundleError as error:
+        raise ExportError(str(error)) from error
+    except OSError as error:
+        raise ExportError(f"cannot write to {models}: {error.strerror}") from error
+
+
+def _provenance(model: Any, sample: Sample) -> dict[str, Any]:
+    return {
+        "estimator": f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}",
+        "steps": [type(step).__name__ for _, step in getattr(model, "steps", [])],
+        "libraries": {name: installed(name) for name in _LIBRARIES},
+        "sample": {"rows": len(sample), "sha256": sample.fingerprint()},
+    }

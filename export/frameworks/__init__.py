@@ -1,0 +1,64 @@
+"""Which function writes an estimator into a graph.
+
+An estimator class is registered by its framework's module here, which is imported when the first estimator of that
+framework is met: `export.frameworks.sklearn` for classes of `sklearn`, and so on. Classes are matched exactly, as a
+subclass may well predict otherwise. What has no function of its own goes to skl2onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from export.frameworks import fallback
+from export.graph import Columns, Graph
+
+Answers = dict[str, str]
+"""Output name -> tensor: `label` (an index into the classes, or the label of an outlier detector or clusterer),
+`probabilities`, `scores` or `value`."""
+
+Transformer = Callable[[Graph, Any, Columns], Columns]
+Predictor = Callable[[Graph, Any, Columns], Answers]
+
+_TRANSFORMERS: dict[type, Transformer] = {}
+_PREDICTORS: dict[type, Predictor] = {}
+
+
+def transformer(*classes: type) -> Callable[[Transformer], Transformer]:
+    """Register how `transform` of these classes is written."""
+
+    def register(function: Transformer) -> Transformer:
+        _TRANSFORMERS.update(dict.fromkeys(classes, function))
+        return function
+
+    return register
+
+
+def predictor(*classes: type) -> Callable[[Predictor], Predictor]:
+    """Register how `predict`, `predict_proba` or `decision_function` of these classes are written."""
+
+    def register(function: Predictor) -> Predictor:
+        _PREDICTORS.update(dict.fromkeys(classes, function))
+        return function
+
+    return register
+
+
+def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
+    """Write a fitted transformer: columns in, columns out. Raises UnsupportedModel."""
+    _import_framework(type(model))
+    return _TRANSFORMERS.get(type(model), fallback.transform)(graph, model, columns)
+
+
+def predict(graph: Graph, model: Any, columns: Columns) -> Answers:
+    """Write a fitted predictor: columns in, answers out. Raises UnsupportedModel."""
+    _import_framework(type(model))
+    return _PREDICTORS.get(type(model), fallback.predict)(graph, model, columns)
+
+
+def _import_framework(kind: type) -> None:
+    module = f"{__name__}.{kind.__module__.partition('.')[0]}"
+    if find_spec(module):
+        import_module(module)

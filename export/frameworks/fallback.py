@@ -1,0 +1,141 @@
+"""Estimators that have no function of their own: converted by skl2onnx, and embedded. The parity check decides."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
+from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.svm import SVC, NuSVC
+
+from export.errors import UnsupportedModel
+from export.graph import ML, OPSETS, Columns, Graph
+
+_INPUT = "X"
+_DEFAULT_PATTERN = CountVectorizer().token_pattern
+_WORDS = {"tokenexp": r"[\p{L}\p{N}_]{2,}", "locale": "C.UTF-8"}
+"""scikit-learn's default words, which skl2onnx takes for [a-zA-Z0-9_]+, and a locale that slim images have."""
+
+
+def transform(graph: Graph, model: Any, columns: Columns) -> tuple[Any, ...]:
+    """Embed a converted transformer."""
+    found, converted = _embedded(graph, model, columns)
+    width = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value or _width(model, columns)
+    return graph.columns(graph.cast(found[0], TensorProto.DOUBLE), width)
+
+
+def predict(graph: Graph, model: Any, columns: Columns) -> dict[str, str]:
+    """Embed a converted predictor, its answers brought to our shapes and types."""
+    found, converted = _embedded(graph, model, columns)
+    if is_classifier(model):
+        kind = "probabilities" if hasattr(model, "predict_proba") else "scores"
+        numbers = graph.cast(found[1], TensorProto.DOUBLE)
+        if kind == "scores" and len(model.classes_) == 2:
+            numbers = _binary_score(graph, model, numbers, converted)
+        return {"label": _class_index(graph, model, found[0], converted), kind: numbers}
+    flat = graph.constant([-1], np.int64)
+    if is_outlier_detector(model):
+        return {
+            "label": graph.op("Reshape", graph.cast(found[0], TensorProto.INT64), flat),
+            "scores": graph.op("Reshape", graph.cast(found[1], TensorProto.DOUBLE), flat),
+        }
+    if is_regressor(model):
+        value = graph.cast(found[0], TensorProto.DOUBLE)
+        several = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value > 1
+        return {"value": value if several else graph.op("Reshape", value, flat)}
+    answers = {"label": graph.op("Reshape", graph.cast(found[0], TensorProto.INT64), flat)}
+    if len(found) > 1:
+        answers["scores"] = graph.cast(found[1], TensorProto.DOUBLE)
+    return answers
+
+
+def _embedded(graph: Graph, model: Any, columns: Columns) -> tuple[list[str], onnx.ModelProto]:
+    converted = _converted(model, columns)
+    tensor = graph.matrix(columns)
+    if _element(converted.graph.input[0]) == TensorProto.FLOAT:
+        tensor = graph.cast(tensor, TensorProto.FLOAT)
+    return graph.embed(converted, [tensor]), converted
+
+
+def _converted(model: Any, columns: Columns) -> onnx.ModelProto:
+    """The first conversion, in double or else in float32, that onnxruntime loads. Raises UnsupportedModel."""
+    reasons = []
+    for kind in (StringTensorType,) if columns[0].text else (DoubleTensorType, FloatTensorType):
+        try:
+            converted = _convert(model, [(_INPUT, kind([None, len(columns)]))])
+            ort.InferenceSession(converted.SerializeToString(), _quiet(), providers=["CPUExecutionProvider"])
+        except Exception as error:  # skl2onnx raises whatever its converters happen to
+            reasons.append(f"{type(error).__name__}: {_first_line(error)}")
+        else:
+            return converted
+    raise UnsupportedModel(
+        f"{type(model).__name__} has no conversion that works ({reasons[-1]}). Use another estimator for this step"
+    )
+
+
+def _convert(model: Any, types: list[Any]) -> onnx.ModelProto:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("skl2onnx").setLevel(logging.ERROR)
+        try:
+            return convert_sklearn(model, initial_types=types, target_opset=OPSETS, options=_options(model))
+        except NameError:  # how skl2onnx says that a converter does not know an option
+            return convert_sklearn(model, initial_types=types, target_opset=OPSETS)
+
+
+def _options(model: Any) -> dict[int, Any] | None:
+    if isinstance(model, CountVectorizer | TfidfVectorizer):
+        default = (model.analyzer, model.token_pattern) == ("word", _DEFAULT_PATTERN)
+        return {id(model): _WORDS if default else {"locale": _WORDS["locale"]}}
+    return {id(model): {"zipmap": False}} if is_classifier(model) else None
+
+
+def _quiet() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    return options
+
+
+def _class_index(graph: Graph, model: Any, found: str, converted: onnx.ModelProto) -> str:
+    classes = model.classes_.tolist()
+    flat = graph.op("Reshape", found, graph.constant([-1], np.int64))
+    if _element(converted.graph.output[0]) == TensorProto.STRING:
+        keys: dict[str, Any] = {"keys_strings": [str(label) for label in classes]}
+    else:
+        keys = {"keys_int64s": [int(label) for label in classes]}
+    if len(set(next(iter(keys.values())))) < len(classes):
+        raise UnsupportedModel(f"{type(model).__name__} with classes {classes}, which are equal as integers; use text")
+    return graph.op("LabelEncoder", flat, domain=ML, **keys, values_int64s=list(range(len(classes))), default_int64=0)
+
+
+def _binary_score(graph: Graph, model: Any, numbers: str, converted: onnx.ModelProto) -> str:
+    """The decision of a binary classifier [rows]: skl2onnx has it in column 0 for SVC, in the last one for others."""
+    wide = converted.graph.output[1].type.tensor_type.shape.dim[-1].dim_value > 1
+    column = 0 if isinstance(model, SVC | NuSVC) or not wide else 1
+    return graph.op("Gather", numbers, graph.constant(column, np.int64), axis=1)
+
+
+def _element(value: onnx.ValueInfoProto) -> int:
+    return int(value.type.tensor_type.elem_type)
+
+
+def _width(model: Any, columns: Columns) -> int:
+    """How many columns a transformer gives, which not every converter says."""
+    asked = [""] if columns[0].text else np.zeros((1, len(columns)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return int(model.transform(asked).shape[1])
+
+
+def _first_line(error: Exception) -> str:
+    lines: Iterator[str] = (line.strip() for line in str(error).splitlines() if line.strip())
+    return next(lines, "no reason given")[:200]

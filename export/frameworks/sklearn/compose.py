@@ -1,0 +1,81 @@
+"""Pipelines, column transformers and what else holds other estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # makes the Halving searches importable
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
+from sklearn.pipeline import FeatureUnion, Pipeline
+
+from export.errors import UnsupportedModel
+from export.frameworks import Answers, predict, predictor, transform, transformer
+from export.graph import Columns, Graph
+
+_SEARCHES = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)
+
+
+@transformer(Pipeline)
+def transform_pipeline(graph: Graph, model: Pipeline, columns: Columns) -> Columns:
+    return _through(graph, model.steps, columns)
+
+
+@predictor(Pipeline)
+def predict_pipeline(graph: Graph, model: Pipeline, columns: Columns) -> Answers:
+    return predict(graph, model.steps[-1][1], _through(graph, model.steps[:-1], columns))
+
+
+@predictor(*_SEARCHES)
+def predict_search(graph: Graph, model: Any, columns: Columns) -> Answers:
+    return predict(graph, model.best_estimator_, columns)
+
+
+@transformer(*_SEARCHES)
+def transform_search(graph: Graph, model: Any, columns: Columns) -> Columns:
+    return transform(graph, model.best_estimator_, columns)
+
+
+@transformer(ColumnTransformer)
+def column_transformer(graph: Graph, model: ColumnTransformer, columns: Columns) -> Columns:
+    parts = [_part(graph, step, tuple(columns[index] for index in indices)) for step, indices in _branches(model)]
+    return tuple(column for part in parts for column in part)
+
+
+@transformer(FeatureUnion)
+def feature_union(graph: Graph, model: FeatureUnion, columns: Columns) -> Columns:
+    if any((model.transformer_weights or {}).values()):
+        raise UnsupportedModel("a FeatureUnion with transformer_weights; scale the parts in pipelines of their own")
+    return tuple(column for _, step in model.transformer_list for column in _part(graph, step, columns))
+
+
+def _through(graph: Graph, steps: Any, columns: Columns) -> Columns:
+    for _, step in steps:
+        columns = _part(graph, step, columns)
+    return columns
+
+
+def _part(graph: Graph, step: Any, columns: Columns) -> Columns:
+    if step is None or (isinstance(step, str) and step == "passthrough"):
+        return columns
+    return () if isinstance(step, str) else transform(graph, step, columns)
+
+
+def _branches(model: ColumnTransformer) -> Iterator[tuple[Any, list[int]]]:
+    """Each branch's fitted estimator and the positions of its columns, whatever they were given as."""
+    if model.transformer_weights:
+        raise UnsupportedModel(
+            "a ColumnTransformer with transformer_weights; scale the parts in pipelines of their own"
+        )
+    names = list(getattr(model, "feature_names_in_", []))
+    for name, step, chosen in model.transformers_:
+        if step == "drop" if isinstance(step, str) else False:
+            continue
+        if name == "remainder":
+            yield step, [names.index(one) if isinstance(one, str) else int(one) for one in chosen]
+        else:
+            positions = np.atleast_1d(model._transformer_to_input_indices[name])
+            if len(positions):
+                yield step, [int(one) for one in positions]

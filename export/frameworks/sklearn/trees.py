@@ -1,0 +1,147 @@
+"""Decision trees, forests and gradient boosting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+
+from app.signature import Array
+from export.errors import UnsupportedModel
+from export.frameworks import Answers, predictor
+from export.frameworks.sklearn.linear import label, two_sided
+from export.frameworks.trees import Tree, leaf_values, summed
+from export.graph import Columns, Graph
+
+
+@predictor(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
+def tree_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
+    if model.n_outputs_ > 1:
+        raise UnsupportedModel(f"{type(model).__name__} with several outputs; train one classifier per output")
+    chances = _mean(graph, model, columns)
+    return {"label": label(graph, chances, binary=False), "probabilities": chances}
+
+
+@predictor(DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor)
+def tree_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
+    mean = _mean(graph, model, columns)
+    return {"value": _flat(graph, mean) if model.n_outputs_ == 1 else mean}
+
+
+@predictor(GradientBoostingClassifier)
+def gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
+    raw = _boosted(graph, model, columns)
+    if model.n_trees_per_iteration_ > 1:
+        return {"label": label(graph, raw, binary=False), "probabilities": graph.op("Softmax", raw, axis=1)}
+    decision = _flat(graph, raw)
+    doubled = graph.op("Mul", decision, graph.constant(2.0)) if model.loss == "exponential" else decision
+    chances = two_sided(graph, graph.op("Sigmoid", doubled))
+    return {"label": label(graph, decision, binary=True, at_zero=1), "probabilities": chances}
+
+
+@predictor(GradientBoostingRegressor)
+def gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
+    return {"value": _flat(graph, _boosted(graph, model, columns))}
+
+
+@predictor(HistGradientBoostingClassifier)
+def hist_gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
+    raw = _hist_boosted(graph, model, columns)
+    if model.n_trees_per_iteration_ > 1:
+        return {"label": label(graph, raw, binary=False), "probabilities": graph.op("Softmax", raw, axis=1)}
+    decision = _flat(graph, raw)
+    chances = two_sided(graph, graph.op("Sigmoid", decision))
+    return {"label": label(graph, decision, binary=True), "probabilities": chances}
+
+
+@predictor(HistGradientBoostingRegressor)
+def hist_gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
+    raw = _flat(graph, _hist_boosted(graph, model, columns))
+    return {"value": graph.op("Exp", raw) if type(model._loss.link).__name__ == "LogLink" else raw}
+
+
+def _mean(graph: Graph, model: Any, columns: Columns) -> str:
+    """The mean over a forest's trees [rows, outputs]; a single tree is a forest of one."""
+    members = getattr(model, "estimators_", [model])
+    trees = [_tree(member.tree_, member.tree_.value.reshape(member.tree_.node_count, -1)) for member in members]
+    total = summed(graph, _leaves(graph, trees, columns, single=True))
+    return total if len(trees) == 1 else graph.op("Div", total, graph.constant(float(len(trees))))
+
+
+def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
+    if model.init_ != "zero" and not isinstance(model.init_, DummyClassifier | DummyRegressor):
+        raise UnsupportedModel(f"{type(model).__name__} with init={type(model.init_).__name__}; leave init out")
+    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
+    stages = [
+        [_tree(member.tree_, model.learning_rate * member.tree_.value[:, 0, :]) for member in stage]
+        for stage in model.estimators_
+    ]
+    return _stages(graph, stages, columns, start, single=True)
+
+
+def _hist_boosted(graph: Graph, model: Any, columns: Columns) -> str:
+    if model.is_categorical_ is not None:
+        raise UnsupportedModel(
+            f"{type(model).__name__} with categorical_features; put an OrdinalEncoder before it instead"
+        )
+    stages = [[_hist_tree(member.nodes) for member in stage] for stage in model._predictors]
+    return _stages(graph, stages, columns, model._baseline_prediction, single=False)
+
+
+def _stages(graph: Graph, stages: Sequence[Sequence[Tree]], columns: Columns, start: Array, *, single: bool) -> str:
+    """The raw predictions [rows, outputs]: where they start, and then each stage's tree for each output."""
+    outputs, matrix = len(stages[0]), graph.matrix(columns)
+    trees = [tree for stage in stages for tree in stage]
+    _note(graph, trees, columns)
+    values = leaf_values(graph, matrix, trees, single=single)
+    staged = graph.op("Reshape", values, graph.constant([-1, len(stages), outputs], np.int64))
+    first = graph.op("Slice", staged, *(graph.constant([one], np.int64) for one in (0, 1, 1)))
+    base = graph.op("Add", first, graph.constant(np.asarray(start, dtype=np.float64).reshape(1, 1, outputs)))
+    rest = graph.op("Slice", staged, *(graph.constant([one], np.int64) for one in (1, len(stages), 1)))
+    return summed(graph, graph.op("Concat", base, rest, axis=1))
+
+
+def _leaves(graph: Graph, trees: Sequence[Tree], columns: Columns, *, single: bool) -> str:
+    _note(graph, trees, columns)
+    return leaf_values(graph, graph.matrix(columns), trees, single=single)
+
+
+def _note(graph: Graph, trees: Sequence[Tree], columns: Columns) -> None:
+    for tree in trees:
+        inner = tree.left >= 0
+        pairs = zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True)
+        graph.note_thresholds(columns, pairs)
+
+
+def _tree(tree: Any, values: Array) -> Tree:
+    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.missing_go_to_left, values)
+
+
+def _hist_tree(nodes: Array) -> Tree:
+    leaf = nodes["is_leaf"].astype(bool)
+    left, right = (nodes[side].astype(np.int64) for side in ("left", "right"))
+    return Tree(
+        nodes["feature_idx"],
+        nodes["num_threshold"],
+        np.where(leaf, -1, left),
+        right,
+        nodes["missing_go_to_left"],
+        nodes["value"].reshape(-1, 1),
+    )
+
+
+def _flat(graph: Graph, matrix: str) -> str:
+    return graph.op("Reshape", matrix, graph.constant([-1], np.int64))

@@ -1,0 +1,165 @@
+"""A builder of ONNX graphs, where a table is a list of columns, which are gathered only where a step needs a matrix.
+
+Steps that merely select, reorder or join columns (most of a ColumnTransformer) therefore cost no node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from app.signature import NUMBERS, STRINGS, Array, Datatype, Feature, Scalar
+from export.errors import UnsupportedModel
+
+IR_VERSION = 10
+OPSETS = {"": 21, "ai.onnx.ml": 3}
+"""What onnxruntime loads, and what skl2onnx writes; newer of either are refused by the other."""
+
+ML = "ai.onnx.ml"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a matrix in the graph. `feature` names the input whose values stand here unchanged where present."""
+
+    tensor: str
+    index: int
+    text: bool = False
+    feature: str | None = None
+
+
+Columns = tuple[Column, ...]
+
+
+class Graph:
+    """Nodes and constants, added one after the other; every name is given here, so two builds give equal bytes."""
+
+    def __init__(self) -> None:
+        self.thresholds: dict[str, set[float]] = {}
+        self.categories: dict[str, set[Scalar]] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[Any, ...], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._widths: dict[str, int] = {}
+        self._opsets = dict(OPSETS)
+
+    def inputs(self, features: Sequence[Feature]) -> Columns:
+        """Declare the graph's tensors for these features; the features' columns, in their order.
+
+        A float32 feature is rounded to it, as it was before it came to the trained model.
+        """
+        numbers = [feature for feature in features if feature.datatype is not Datatype.BYTES]
+        strings = [feature for feature in features if feature.datatype is Datatype.BYTES]
+        tensors = {NUMBERS: (TensorProto.DOUBLE, numbers), STRINGS: (TensorProto.STRING, strings)}
+        for name, (kind, held) in tensors.items():
+            if held:
+                self._inputs.append(helper.make_tensor_value_info(name, kind, [None, len(held)]))
+                self._widths[name] = len(held)
+        rounded = ""
+        if any(feature.datatype is Datatype.FP32 for feature in numbers):
+            rounded = self.cast(self.cast(NUMBERS, TensorProto.FLOAT), TensorProto.DOUBLE)
+            self._widths[rounded] = len(numbers)
+        columns = {feature.name: Column(STRINGS, index, True, feature.name) for index, feature in enumerate(strings)}
+        for index, feature in enumerate(numbers):
+            tensor = rounded if feature.datatype is Datatype.FP32 else NUMBERS
+            columns[feature.name] = Column(tensor, index, False, feature.name)
+        return tuple(columns[feature.name] for feature in features)
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output."""
+        return self.ops(kind, *inputs, domain=domain, outputs=1, **attributes)[0]
+
+    def ops(self, kind: str, *inputs: str, domain: str = "", outputs: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs."""
+        names = [f"{kind}_{len(self._nodes)}{f'_{index}' if index else ''}" for index in range(outputs)]
+        self._nodes.append(helper.make_node(kind, inputs, names, name=names[0], domain=domain, **attributes))
+        return names
+
+    def constant(self, values: Any, dtype: Any = None) -> str:
+        """A constant tensor; equal ones are kept once."""
+        array = np.asarray(values, dtype=dtype)
+        content = tuple(array.ravel().tolist()) if array.dtype == np.object_ else array.tobytes()
+        identity = (array.dtype.str, array.shape, content)
+        if identity not in self._constants:
+            self._constants[identity] = name = f"constant_{len(self._constants)}"
+            self._initializers.append(numpy_helper.from_array(array, name))
+        return self._constants[identity]
+
+    def cast(self, tensor: str, kind: int) -> str:
+        return self.op("Cast", tensor, to=kind)
+
+    def matrix(self, columns: Columns) -> str:
+        """The tensor [rows, columns] of these columns: their own where they are all of it, else gathered and joined."""
+        if len({column.text for column in columns}) > 1:
+            raise UnsupportedModel("one step takes text and numbers together; give each its own in a ColumnTransformer")
+        runs = [(tensor, [column.index for column in run]) for tensor, run in groupby(columns, lambda c: c.tensor)]
+        parts = [self._gathered(tensor, indices) for tensor, indices in runs]
+        joined = parts[0] if len(parts) == 1 else self.op("Concat", *parts, axis=1)
+        self._widths[joined] = len(columns)
+        return joined
+
+    def columns(self, tensor: str, width: int, *, text: bool = False, like: Columns = ()) -> Columns:
+        """The columns of a matrix, holding the features of `like` if their present values are unchanged."""
+        self._widths[tensor] = width
+        names = [column.feature for column in like] or [None] * width
+        return tuple(Column(tensor, index, text, name) for index, name in enumerate(names))
+
+    def embed(self, model: onnx.ModelProto, inputs: Sequence[str]) -> list[str]:
+        """Add a converted model as part of this one, fed by these tensors; its outputs."""
+        prefix = f"part_{len(self._nodes)}_"
+        names = {value.name: tensor for value, tensor in zip(model.graph.input, inputs, strict=True)} | {"": ""}
+        for constant in model.graph.initializer:
+            copied = onnx.TensorProto()
+            copied.CopyFrom(constant)
+            names[constant.name] = copied.name = prefix + constant.name
+            self._initializers.append(copied)
+        for node in model.graph.node:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = f"{prefix}{node.name}"
+            names |= {name: prefix + name for name in node.output if name}
+            copy.input[:] = [names[name] for name in node.input]
+            copy.output[:] = [names[name] for name in node.output]
+            self._nodes.append(copy)
+        self._opsets |= {opset.domain: opset.version for opset in model.opset_import if opset.domain not in OPSETS}
+        return [names[value.name] for value in model.graph.output]
+
+    def note_thresholds(self, columns: Columns, found: Iterable[tuple[int, float]]) -> None:
+        """Remember where a tree splits its columns, for the parity check."""
+        for index, threshold in found:
+            if name := columns[index].feature:
+                self.thresholds.setdefault(name, set()).add(threshold)
+
+    def note_categories(self, column: Column, categories: Sequence[Scalar]) -> None:
+        """Remember what values an encoder knows of a column, for the contract."""
+        if column.feature:
+            self.categories.setdefault(column.feature, set()).update(categories)
+
+    def model(self, outputs: Mapping[str, tuple[str, int, int]]) -> bytes:
+        """The finished graph, its outputs name -> (tensor, element type, columns or 0 for one number per row)."""
+        values = []
+        for name, (tensor, kind, width) in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [tensor], [name], name=f"answer_{name}"))
+            values.append(helper.make_tensor_value_info(name, kind, [None, width] if width else [None]))
+        graph = helper.make_graph(self._nodes, "servefn", self._inputs, values, self._initializers)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(self._opsets.items())]
+        model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets, producer_name="servefn")
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
+
+    def _gathered(self, tensor: str, indices: list[int]) -> str:
+        if indices == list(range(self._widths[tensor])):
+            return tensor
+        return self.op("Gather", tensor, self.constant(indices, np.int64), axis=1)
+
+
+def rows(array: Array) -> Array:
+    """A vector as the one row of a matrix, to be broadcast over rows."""
+    return np.asarray(array, dtype=np.float64).reshape(1, -1)

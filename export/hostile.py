@@ -1,0 +1,134 @@
+"""Rows that conversions are known to get wrong, each within the contract. See the traps in EXPORT.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from app.signature import Array, Datatype, Feature, Signature
+from export.contract import UNSEEN
+from export.original import Original
+from export.sample import Row, Sample
+
+PER_FEATURE = 40
+"""Threshold rows per feature: enough to meet every kind of split, few enough for a model of a thousand features."""
+
+_WORDS = ("", " ", "é", "日本語", "İstanbul", "nan", "None", "NaN", "🛫", "a\nb", "'\"\\", UNSEEN)
+_BISECTIONS = 64
+
+
+class Hostile:
+    """Makes hostile rows from good ones: one column changed, the others as some row of the sample has them."""
+
+    def __init__(
+        self, signature: Signature, sample: Sample, base: list[Row], thresholds: dict[str, set[float]]
+    ) -> None:
+        self._signature, self._sample = signature, sample
+        self._base, self._thresholds = base, thresholds
+
+    def checks(self, original: Original) -> Iterator[tuple[str, list[Row]]]:
+        """Each kind of rows, under the name that the certificate gives it."""
+        yield "thresholds", self._changed(lambda feature: self._beside(feature))
+        yield "boundaries", self._boundaries(original)
+        yield "near_equal", self._changed(_near_equal)
+        yield "magnitudes", self._changed(lambda feature: _within(feature, _magnitudes(feature)))
+        yield "missing", self._changed(lambda feature: [None] if feature.nullable else [])
+        yield "categories", self._changed(_every_category)
+        yield "unseen", self._changed(_strangers)
+
+    def _changed(self, values: Any) -> list[Row]:
+        rows = []
+        for feature in self._signature.features:
+            for value in values(feature):
+                rows.append({**self._base[len(rows) % len(self._base)], feature.name: value})
+        return rows
+
+    def _beside(self, feature: Feature) -> list[Any]:
+        """On and one ulp beside splits of trees on this very column, in double and in float32."""
+        splits = np.array(sorted(self._thresholds.get(feature.name, ())))
+        if not len(splits) or feature.datatype in (Datatype.BOOL, Datatype.BYTES):
+            return []
+        chosen = splits[np.unique(np.linspace(0, len(splits) - 1, PER_FEATURE).astype(int))]
+        single = chosen.astype(np.float32)
+        beside = [chosen, np.nextafter(chosen, -np.inf), np.nextafter(chosen, np.inf), single.astype(np.float64)]
+        beside += [np.nextafter(single, np.float32(side)).astype(np.float64) for side in (-np.inf, np.inf)]
+        return _within(feature, np.unique(np.concatenate(beside)).tolist())
+
+    def _boundaries(self, original: Original) -> list[Row]:
+        """Pairs of neighbouring doubles between which the model's answer changes, found by bisection.
+
+        This needs no knowledge of the model: it finds the splits of trees behind any preprocessing.
+        """
+        brackets = [bracket for feature in self._signature.numbers for bracket in self._brackets(feature)]
+        if not brackets:
+            return []
+        names = [name for name, _, _, _ in brackets]
+        bases = [base for _, base, _, _ in brackets]
+        low, high = (np.array([bracket[side] for bracket in brackets]) for side in (2, 3))
+        left = _digest(original, self._sample, _rows(bases, names, low))
+        for _ in range(_BISECTIONS):
+            middle = low + (high - low) / 2
+            same = _digest(original, self._sample, _rows(bases, names, middle)) == left
+            low, high = np.where(same, middle, low), np.where(same, high, middle)
+        return [*_rows(bases, names, low), *_rows(bases, names, high)]
+
+    def _brackets(self, feature: Feature) -> Iterator[tuple[str, Row, float, float]]:
+        if feature.datatype is not Datatype.FP64 or feature.closed:
+            return
+        steps = np.unique(np.clip(feature.training.quantiles, *feature.range))
+        for index, (low, high) in enumerate(pairwise(steps.tolist())):
+            yield feature.name, self._base[index % len(self._base)], low, high
+
+
+def _digest(original: Original, sample: Sample, rows: list[Row]) -> Array:
+    """A number per row that differs where the answers do."""
+    answers = original.answers(sample.build(rows))
+    numbers = [values.reshape(len(rows), -1) for name, values in answers.items() if name != "label"]
+    if not numbers:
+        return np.array([hash(label) for label in answers["label"].tolist()])
+    weights = np.arange(1.0, 1.0 + sum(part.shape[1] for part in numbers))
+    found: Array = np.hstack(numbers).astype(np.float64) @ weights
+    return found
+
+
+def _rows(bases: list[Row], names: list[str], values: Array) -> list[Row]:
+    return [{**base, name: value} for base, name, value in zip(bases, names, values.tolist(), strict=True)]
+
+
+def _near_equal(feature: Feature) -> list[Any]:
+    """Values that float64 tells apart and float32 does not."""
+    if feature.datatype in (Datatype.BOOL, Datatype.BYTES) or feature.closed:
+        return []
+    middle = np.array(feature.training.quantiles[1::4])
+    if feature.datatype is Datatype.INT64:
+        return _within(feature, [*(middle.round() - 1), *(middle.round() + 1)])
+    return _within(feature, [*np.nextafter(middle, np.inf), *(middle * (1 + 1e-9)), *middle.astype(np.float32)])
+
+
+def _magnitudes(feature: Feature) -> list[float]:
+    if feature.datatype in (Datatype.BOOL, Datatype.BYTES) or feature.closed:
+        return []
+    low, high = feature.range
+    small = [] if feature.datatype is Datatype.INT64 else [1e-30, -1e-30, 1e-36, 5e-324]
+    return [0.0, low, high, low / 2, high / 2, 2.0**24 + 1, *small]
+
+
+def _within(feature: Feature, values: Any) -> list[Any]:
+    if not len(values):
+        return []
+    low, high = feature.range
+    kind = int if feature.datatype is Datatype.INT64 else float
+    return list(dict.fromkeys(kind(value) for value in values if low <= value <= high))
+
+
+def _every_category(feature: Feature) -> list[Any]:
+    if feature.datatype is Datatype.BOOL:
+        return [False, True]
+    return list(feature.categories)
+
+
+def _strangers(feature: Feature) -> list[Any]:
+    return list(_WORDS) if feature.datatype is Datatype.BYTES and not feature.closed else []

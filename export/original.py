@@ -1,0 +1,123 @@
+"""The trained model as the exporter sees it: what it is, and what it answers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from app.signature import Array, Datatype, Kind, Output
+from export.errors import ExportError, UnsupportedModel
+
+_DATATYPES = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": Datatype.FP64}
+
+
+class Original:
+    """A fitted estimator. Raises ExportError if it is none."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        if not hasattr(model, "fit"):
+            raise ExportError(f"a {type(model).__name__} is no estimator; give a fitted scikit-learn model or Pipeline")
+        try:
+            check_is_fitted(model)
+        except NotFittedError as error:
+            raise ExportError(f"the {type(model).__name__} is not fitted; call fit before the export") from error
+        self.kind = _kind(model)
+        self._methods = _methods(model, self.kind)
+
+    def answers(self, data: Any) -> dict[str, Array]:
+        """Output name -> one answer per row, in the shapes of the contract. Raises what the model raises."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
+        return {name: _shaped(self.kind, values) for name, values in found.items()}
+
+    def accepts(self, data: Any) -> bool:
+        """Whether the model answers these rows, with finite numbers."""
+        try:
+            found = self.answers(data)
+        except Exception:  # whatever a model raises, it refuses the rows
+            return False
+        numbers = [values for values in found.values() if values.dtype.kind == "f"]
+        return all(bool(np.isfinite(values).all()) for values in numbers)
+
+    def outputs(self, answers: dict[str, Array]) -> tuple[Output, ...]:
+        """The contract of these answers. Raises UnsupportedModel."""
+        return tuple(self._output(name, values) for name, values in answers.items())
+
+    def _output(self, name: str, values: Array) -> Output:
+        if name == "label":
+            if values.ndim > 1:
+                raise UnsupportedModel("a classifier with several outputs; export one classifier per output")
+            classes = self._classes()
+            kind = np.array(classes).dtype.kind if classes else "i"
+            return Output(name=name, datatype=_DATATYPES.get(kind, Datatype.BYTES), classes=tuple(classes))
+        if values.dtype.kind not in "bif":
+            raise UnsupportedModel(f"its '{name}' are not numbers but {values.dtype}; end with an encoder")
+        width = values.shape[1] if values.ndim == 2 else 0
+        return Output(name=name, datatype=Datatype.FP64, columns=self._columns(width))
+
+    def _classes(self) -> list[Any]:
+        if self.kind is Kind.OUTLIER_DETECTOR:
+            return [-1, 1]
+        return list(np.asarray(self.model.classes_).tolist()) if self.kind is Kind.CLASSIFIER else []
+
+    def _columns(self, width: int) -> tuple[str, ...]:
+        if not width:
+            return ()
+        if self.kind is Kind.CLASSIFIER and len(self.model.classes_) == width:
+            names = [str(label) for label in self._classes()]
+        elif self.kind is Kind.TRANSFORMER:
+            names = _feature_names(self.model)
+        else:
+            names = []
+        return tuple(names) if len(set(names)) == width else tuple(f"y{index}" for index in range(width))
+
+
+def _kind(model: Any) -> Kind:
+    if is_classifier(model):
+        return Kind.CLASSIFIER
+    if is_regressor(model):
+        return Kind.REGRESSOR
+    if is_outlier_detector(model) and hasattr(model, "predict"):
+        return Kind.OUTLIER_DETECTOR
+    if (is_clusterer(model) or hasattr(model, "predict_proba")) and hasattr(model, "predict"):
+        return Kind.CLUSTERER
+    if hasattr(model, "transform"):
+        return Kind.TRANSFORMER
+    if hasattr(model, "predict"):
+        return Kind.REGRESSOR
+    raise UnsupportedModel(f"a {type(model).__name__} has neither predict nor transform for new rows")
+
+
+def _methods(model: Any, kind: Kind) -> dict[str, str]:
+    """Output name -> the model's method that gives it."""
+    wanted = {
+        Kind.CLASSIFIER: [("label", "predict"), ("probabilities", "predict_proba"), ("scores", "decision_function")],
+        Kind.REGRESSOR: [("value", "predict")],
+        Kind.OUTLIER_DETECTOR: [("label", "predict"), ("scores", "decision_function")],
+        Kind.CLUSTERER: [("label", "predict"), ("scores", "transform"), ("scores", "predict_proba")],
+        Kind.TRANSFORMER: [("transformed", "transform")],
+    }[kind]
+    found: dict[str, str] = {}
+    for name, method in wanted:
+        if hasattr(model, method) and not (name == "scores" and "probabilities" in found):
+            found.setdefault(name, method)
+    return found
+
+
+def _shaped(kind: Kind, values: Any) -> Array:
+    array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    return array.reshape(-1) if kind is Kind.REGRESSOR and array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _feature_names(model: Any) -> list[str]:
+    try:
+        return [str(name) for name in model.get_feature_names_out()]
+    except (AttributeError, NotFittedError, ValueError):  # not every transformer has names to give
+        return []

@@ -1,0 +1,155 @@
+"""The gate: what is served equals what was trained, on ordinary rows and on hostile ones, or it is not published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.bundle import Certificate, Replay
+from app.errors import InvalidRequest, PredictionFailed
+from app.parity import LABEL, compare
+from app.predictor import Model
+from app.signature import Array
+from export.errors import ExportError, Mismatch, ParityError
+from export.hostile import Hostile
+from export.original import Original
+from export.sample import Row, Sample
+
+SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN = 2000, 25, 32, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One kind of rows, and both answers to them."""
+
+    check: str
+    rows: Sequence[Row]
+    trained: dict[str, Array]
+    served: dict[str, Array]
+
+
+def certify(
+    original: Original, model: Model, sample: Sample, thresholds: dict[str, set[float]], tolerance: float
+) -> tuple[Certificate, Replay]:
+    """Try the model against the graph. Raises ParityError with the worst rows, ExportError for rows only one takes."""
+    tried = list(_tried(original, model, sample, thresholds))
+    differences = [compare(one.trained, one.served, tolerance) for one in tried]
+    mismatches = [
+        _mismatch(one, row, tolerance)
+        for one, difference in zip(tried, differences, strict=True)
+        for row in difference.rows[:SHOWN]
+    ]
+    certificate = Certificate(
+        rows=sum(len(one.rows) for one in tried),
+        worst=max(difference.worst for difference in differences),
+        flips=sum(difference.flips for difference in differences),
+        tolerance=tolerance,
+        checks={one.check: len(one.rows) for one in tried},
+    )
+    if mismatches:
+        off = sum(len(difference.rows) for difference in differences)
+        mismatches.sort(key=lambda mismatch: -mismatch.difference)
+        raise ParityError(
+            f"{off} of {certificate.rows} rows are answered otherwise than by the trained model: by up to "
+            f"{certificate.worst:.2g} where {tolerance:g} is tolerated, and in {certificate.flips} labels; nothing was "
+            "published",
+            mismatches[:SHOWN],
+        )
+    return certificate, _replay(tried)
+
+
+def _tried(original: Original, model: Model, sample: Sample, thresholds: dict[str, set[float]]) -> Iterator[Tried]:
+    positions = _spread(len(sample), SAMPLE_ROWS)
+    rows = sample.rows(positions)
+    ordinary = _try("sample", rows, original, model, sample)
+    yield ordinary
+    yield _try("example", [{f.name: f.example for f in model.signature.features}], original, model, sample)
+    base = [rows[index] for index in _spread(len(rows), 16)]
+    everything = [base]
+    for check, hostile in Hostile(model.signature, sample, base, thresholds).checks(original):
+        if hostile:
+            everything.append(hostile)
+            yield _try(check, hostile, original, model, sample)
+    mixed = [row for part in everything for row in (part[index] for index in _spread(len(part), SINGLE_ROWS))]
+    yield _one_by_one(mixed, original, model, sample)
+
+
+def _try(check: str, rows: Sequence[Row], original: Original, model: Model, sample: Sample) -> Tried:
+    try:
+        served = model.predict(rows)
+    except InvalidRequest as error:
+        raise ExportError(f"the sample breaks the contract: {error}") from error
+    except PredictionFailed as error:
+        raise ExportError(f"onnxruntime fails on rows of the check '{check}': {error.__cause__}") from error
+    return Tried(check=check, rows=rows, trained=_asked(check, rows, original, sample), served=served)
+
+
+def _one_by_one(rows: Sequence[Row], original: Original, model: Model, sample: Sample) -> Tried:
+    """Each row alone, on both sides: an answer must not depend on its neighbours."""
+    each = [_try("single_rows", [row], original, model, sample) for row in rows]
+    trained, served = (
+        {name: np.concatenate([getattr(one, side)[name] for one in each]) for name in each[0].trained}
+        for side in ("trained", "served")
+    )
+    return Tried(check="single_rows", rows=rows, trained=trained, served=served)
+
+
+def _asked(check: str, rows: Sequence[Row], original: Original, sample: Sample) -> dict[str, Array]:
+    try:
+        return original.answers(sample.build(rows))
+    except Exception as error:  # whatever a model raises, it refuses a row that the contract accepts
+        refused = next((row for row in rows if not _answers(original, sample, row)), rows[0])
+        raise ExportError(
+            f"the model refuses a row of the check '{check}' that the contract accepts "
+            f"({str(error).splitlines()[0][:200]}); declare a valid range or categories that leave it out: {refused}"
+        ) from error
+
+
+def _answers(original: Original, sample: Sample, row: Row) -> bool:
+    try:
+        original.answers(sample.build([row]))
+    except Exception:  # whatever a model raises
+        return False
+    return True
+
+
+def _mismatch(tried: Tried, row: int, tolerance: float) -> Mismatch:
+    trained, served = ({n: v[row : row + 1] for n, v in side.items()} for side in (tried.trained, tried.served))
+    found = compare(trained, served, tolerance)
+    return Mismatch(
+        check=tried.check,
+        row=tried.rows[row],
+        trained={name: values[0].tolist() for name, values in trained.items()},
+        served={name: values[0].tolist() for name, values in served.items()},
+        difference=float("inf") if found.flips else found.worst,
+    )
+
+
+def _replay(tried: Sequence[Tried]) -> Replay:
+    """Rows of every kind, half of them ordinary, whose answers JSON can hold."""
+    hostile = [one for one in tried[1:] if one.check != "single_rows"]
+    share = {one.check: REPLAYED // 2 // len(hostile) for one in hostile} | {tried[0].check: REPLAYED // 2}
+    instances: list[Row] = []
+    outputs: dict[str, list[Any]] = {name: [] for name in tried[0].trained}
+    for one in (tried[0], *hostile):
+        finite = np.flatnonzero(_finite(one.trained))
+        chosen = finite[_spread(len(finite), share[one.check])]
+        instances += [one.rows[index] for index in chosen]
+        for name, values in one.trained.items():
+            outputs[name] += values[chosen].tolist()
+    return Replay(instances=instances, outputs=outputs)
+
+
+def _finite(trained: dict[str, Array]) -> Array:
+    numbers = [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for n, values in trained.items() if n != LABEL]
+    found: Array = np.logical_and.reduce(numbers) if numbers else np.full(len(trained[LABEL]), True)
+    return found
+
+
+def _spread(count: int, wanted: int) -> Array:
+    """Positions of up to `wanted` of `count` rows, evenly spread."""
+    found: Array = np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(int)) if count else np.arange(0)
+    return found
