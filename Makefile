@@ -2,11 +2,15 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+DOCKER ?= docker
+DOCKER_BUILD_FLAGS ?=
+USERS ?= 16
+DURATION ?= 15s
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models
+.PHONY: help install run test check format lock models image e2e load
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +27,17 @@ check: .venv/dev ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+image: ## Build the container image; DOCKER_BUILD_FLAGS are passed on
+	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_FLAGS) -t servefn:local \
+	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
+	@$(DOCKER) image inspect -f '{{.Size}}' servefn:local | awk '{printf "servefn:local has %.0f MB\n", $$1 / 1e6}'
+
+e2e: .venv/dev ## Kill, add and stop replicas under load, on the Docker engine at hand (after make image)
+	SERVEFN_E2E=1 DOCKER=$(DOCKER) $(BIN)/pytest -m e2e --log-cli-level=INFO tests/e2e
+
+load: .venv/dev ## Load a server of its own by locust: USERS, DURATION; leaves reports/load.html
+	$(BIN)/python -m tests.load.run --users $(USERS) --spawn-rate $(USERS) --run-time $(DURATION)
 
 format: .venv/dev ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,44 @@
+"""What the image is made of, and what it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.engine import IMAGE, Stack, inspect, python
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def replica(stack: Stack) -> str:
+    return min(stack.replicas())
+
+
+def test_it_weighs_less_than_300_mb() -> None:
+    assert int(inspect(IMAGE, "{{.Size}}")) < 300e6
+
+
+def test_it_runs_as_nobody_who_could_write(replica: str) -> None:
+    assert python(replica, "import os; print(os.getuid(), os.getgid())") == "10001 10001"
+    assert inspect(replica, "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}") == "true [ALL]"
+    assert (
+        python(replica, "import os; print([p for p in ('/', '/opt/venv', '/models') if os.access(p, os.W_OK)])") == "[]"
+    )
+
+
+def test_it_holds_no_tools(replica: str) -> None:
+    assert python(replica, "import shutil; print([t for t in ('pip', 'gcc', 'cc', 'make') if shutil.which(t)])") == "[]"
+
+
+def test_it_holds_nothing_to_train_with(replica: str) -> None:
+    modules = ("pip", "setuptools", "sklearn", "skl2onnx", "onnx", "pandas", "pytest")
+    assert python(replica, f"import importlib.util as i; print([m for m in {modules} if i.find_spec(m)])") == "[]"
+
+
+def test_its_health_check_is_ours_and_passes(replica: str) -> None:
+    assert "/health/ready" in inspect(IMAGE, "{{.Config.Healthcheck.Test}}")
+    assert inspect(replica, "{{.State.Health.Status}}") == "healthy"
+
+
+def test_telemetry_is_off(replica: str) -> None:
+    assert python(replica, "import os; print(os.environ['ORT_DISABLE_TELEMETRY'])") == "1"
