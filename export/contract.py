@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class ContractFile:
 
     description: str = ""
     key: str | None = None
-    features: Mapping[str, Mapping[str, Any]]
+    features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_contract(path: Path) -> ContractFile:
@@ -56,9 +56,9 @@ def read_contract(path: Path) -> ContractFile:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ExportError(f"cannot read {path}: {error}") from error
-    _known(document, (field.name for field in fields(ContractFile)), f"{path} has")
+    _known(document, (one.name for one in fields(ContractFile)), f"{path} has")
     try:
-        return msgspec.convert({"features": {}} | document, ContractFile)
+        return msgspec.convert(document, ContractFile)
     except msgspec.ValidationError as error:
         raise ExportError(f"{path}: {error}") from error
 
@@ -68,7 +68,7 @@ def declare(features: Mapping[str, Mapping[str, Any]] | None, sample: Sample) ->
     found = {column.name: Declared() for column in sample.columns}
     for name, said in (features or {}).items():
         _known([name], found, "the contract declares")
-        _known(said, (field.name for field in fields(Declared)), f"the contract of '{name}' has")
+        _known(said, (one.name for one in fields(Declared)), f"the contract of '{name}' has")
         try:
             found[name] = msgspec.convert(dict(said), Declared)
         except msgspec.ValidationError as error:
@@ -78,17 +78,16 @@ def declare(features: Mapping[str, Mapping[str, Any]] | None, sample: Sample) ->
 
 def contract(
     original: Original,
-    sample: Sample,
     graph: Graph,
     outputs: tuple[Output, ...],
     declared: Mapping[str, Declared],
     key: str,
 ) -> Signature:
     """What the model takes and gives. Raises ExportError where the sample, the declaration and the model disagree."""
-    prober = _Prober(original, sample, _example(original, sample, declared))
+    prober = _Prober(original, _example(original, declared))
     features = tuple(
         prober.feature(column, declared[column.name], graph.categories.get(column.name, set()))
-        for column in sample.columns
+        for column in original.sample.columns
     )
     try:
         return Signature(original.kind, features, outputs, key)
@@ -99,11 +98,11 @@ def contract(
 class _Prober:
     """Finds out what a model accepts, by changing one column of a row that it answers."""
 
-    def __init__(self, original: Original, sample: Sample, row: Row) -> None:
-        self._original, self._sample, self._row = original, sample, row
+    def __init__(self, original: Original, row: Row) -> None:
+        self._original, self._row = original, row
 
     def accepts(self, name: str, *values: Scalar | None) -> bool:
-        return self._original.accepts(self._sample.build([{**self._row, name: value} for value in values]))
+        return self._original.accepts([{**self._row, name: value} for value in values])
 
     def feature(self, column: SampleColumn, declared: Declared, noted: set[Scalar]) -> Feature:
         nullable = bool(column.holes.any()) if declared.nullable is None else declared.nullable
@@ -135,7 +134,7 @@ class _Prober:
         if column.datatype is Datatype.BOOL or not (column.datatype is Datatype.BYTES or noted or declared.categories):
             return (), True
         plain = [_like(column.datatype, value) for value in (*declared.categories, *sorted(noted, key=repr))]
-        seen = sorted({value for value in column.wire() if value is not None})  # type: ignore[type-var]
+        seen = sorted({value for value in column.wire() if value is not None})
         listed = tuple(dict.fromkeys([*plain, *seen]))
         if self.accepts(column.name, _stranger(column.datatype, listed)):
             text = column.datatype is Datatype.BYTES
@@ -160,12 +159,12 @@ class _Prober:
         dtype: Any = column.values.dtype
         if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:
             held = np.iinfo(dtype)
-            minimum, maximum = float(held.min), float(held.max)
+            found: tuple[float | None, ...] = float(held.min), float(held.max)
         else:
-            minimum, maximum = (self._reach(column, sign) for sign in (-1, 1))
+            found = tuple(self._reach(column, sign) for sign in (-1, 1))
         return (
-            minimum if declared.minimum is None else declared.minimum,
-            maximum if declared.maximum is None else declared.maximum,
+            found[0] if declared.minimum is None else declared.minimum,
+            found[1] if declared.maximum is None else declared.maximum,
         )
 
     def _reach(self, column: SampleColumn, sign: int) -> float | None:
@@ -179,25 +178,18 @@ class _Prober:
         return float(numbers.max() if sign > 0 else numbers.min())
 
 
-def _example(original: Original, sample: Sample, declared: Mapping[str, Declared]) -> Row:
+def _example(original: Original, declared: Mapping[str, Declared]) -> Row:
     """The first row that the model answers, one with all its values if there is one; with what was declared."""
+    sample = original.sample
     holes = np.sum([column.holes for column in sample.columns], axis=0)
     for position in np.argsort(holes, kind="stable")[:_TRIED_FOR_EXAMPLE]:
         row = sample.rows(np.array([position]))[0]
-        if original.accepts(sample.build([row])):
+        if original.accepts([row]):
             row |= {name: said.example for name, said in declared.items() if said.example is not None}
-            if not original.accepts(sample.build([row])):
+            if not original.accepts([row]):
                 raise ExportError("the model refuses the row of the declared examples")
             return row
-    raise ExportError(_refused(original, sample))
-
-
-def _refused(original: Original, sample: Sample) -> str:
-    try:
-        original.answers(sample.build(sample.rows(np.arange(1))))
-    except Exception as error:  # whatever a model raises
-        return f"the model refuses the rows of its own sample: {str(error).splitlines()[0]}"
-    return "the model answers the rows of its own sample with numbers that are not finite"
+    raise ExportError("the model answers the rows of its own sample with numbers that are not finite")
 
 
 def _training(column: SampleColumn) -> Training:

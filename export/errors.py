@@ -37,3 +37,9 @@ class ParityError(ExportError):
     def __init__(self, message: str, mismatches: Sequence[Mismatch]) -> None:
         super().__init__(message)
         self.mismatches = tuple(mismatches)
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, short enough to be part of a message."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)[:200]

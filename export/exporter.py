@@ -12,14 +12,14 @@ import numpy as np
 from onnx import TensorProto
 
 from app import bundle
-from app.errors import BundleError
+from app.errors import BundleError, quoted
 from app.predictor import Model, load
-from app.signature import Feature, Kind, Output, Signature
+from app.signature import NAME, VERSION, Feature, Kind, Output, Signature
 from export.contract import contract, declare
-from export.errors import ExportError, UnsupportedModel
+from export.errors import ExportError, UnsupportedModel, first_line
 from export.frameworks import predict, transform
-from export.graph import Graph
-from export.original import Original
+from export.graph import Columns, Graph
+from export.original import Original, check_fitted
 from export.parity import certify
 from export.sample import Sample, read_sample
 
@@ -63,14 +63,16 @@ def export_model(
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
     progress("reading the sample")
-    original = Original(model)
+    _check_free(Path(models_dir), name, version)
+    check_fitted(model)
     sample = read_sample(X_sample, model, key)
     declared = declare(features, sample)
-    outputs = original.outputs(_sample_answers(original, sample))
+    original = Original(model, sample)
+    outputs = original.outputs(original.asked("sample", sample.rows(np.arange(1))))
     progress("writing the graph")
     graph, content = _compiled(original, sample.features(), outputs)
     progress("asking the model what it accepts")
-    signature = contract(original, sample, graph, outputs, declared, key or DEFAULT_KEY)
+    signature = contract(original, graph, outputs, declared, key or DEFAULT_KEY)
     manifest = bundle.Manifest(
         signature=signature,
         certificate=bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance),
@@ -79,19 +81,32 @@ def export_model(
     )
     progress("comparing the answers")
     candidate = _candidate(bundle.Bundle(name=name, version=str(version or 1), manifest=manifest, graph=content))
-    certificate, replay = certify(original, candidate, sample, graph.thresholds, tolerance)
+    certificate, replay = certify(original, candidate, graph.thresholds, tolerance)
     progress("publishing")
     path = _published(Path(models_dir), name, version, replace(manifest, certificate=certificate), content, replay)
     return Report(path=path, name=name, version=path.name, signature=signature, certificate=certificate)
 
 
+def _check_free(models: Path, name: str, version: str | int | None) -> None:
+    """Say so before the work is done, if it could not be published."""
+    if not NAME.fullmatch(name):
+        raise ExportError(f"{quoted(name)} cannot be a model's name: use up to 64 of a-z, 0-9, '.', '_' and '-'")
+    if version is not None and not VERSION.fullmatch(str(version)):
+        raise ExportError(f"{quoted(str(version))} cannot be a version: use a whole number from 1 on")
+    if version is not None and (models / name / str(version)).exists():
+        raise ExportError(f"{models / name / str(version)} exists, and is never overwritten; leave out the version")
+
+
 def _compiled(original: Original, features: tuple[Feature, ...], outputs: tuple[Output, ...]) -> tuple[Graph, bytes]:
     graph = Graph()
-    columns = graph.inputs(features)
-    if original.kind is Kind.TRANSFORMER:
-        answers = {"transformed": graph.matrix(transform(graph, original.model, columns))}
-    else:
-        answers = predict(graph, original.model, columns)
+    try:
+        answers = _answers(original, graph, graph.inputs(features))
+    except ExportError:
+        raise
+    except Exception as error:  # an estimator that is not what its class promises
+        kind = type(original.model).__name__
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UnsupportedModel(f"{kind} cannot be written as a graph ({reason})") from error
     if missing := {output.name for output in outputs} - set(answers):
         raise UnsupportedModel(f"the conversion of {type(original.model).__name__} gives no {', '.join(missing)}")
     types = {output.name: TensorProto.INT64 if output.name == "label" else TensorProto.DOUBLE for output in outputs}
@@ -99,19 +114,17 @@ def _compiled(original: Original, features: tuple[Feature, ...], outputs: tuple[
     return graph, graph.model(finished)
 
 
+def _answers(original: Original, graph: Graph, columns: Columns) -> Mapping[str, str]:
+    if original.kind is Kind.TRANSFORMER:
+        return {"transformed": graph.matrix(transform(graph, original.model, columns))}
+    return predict(graph, original.model, columns)
+
+
 def _candidate(unpublished: bundle.Bundle) -> Model:
     try:
         return Model(unpublished)
     except BundleError as error:
         raise UnsupportedModel(f"the graph does not load: {error}") from error
-
-
-def _sample_answers(original: Original, sample: Sample) -> dict[str, Any]:
-    rows = sample.rows(np.arange(1))
-    try:
-        return original.answers(sample.build(rows))
-    except Exception as error:  # whatever a model raises
-        raise ExportError(f"the model refuses the first row of its sample: {str(error).splitlines()[0]}") from error
 
 
 def _published(

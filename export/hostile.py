@@ -11,7 +11,7 @@ import numpy as np
 from app.signature import Array, Datatype, Feature, Signature
 from export.contract import UNSEEN
 from export.original import Original
-from export.sample import Row, Sample
+from export.sample import Row
 
 PER_FEATURE = 40
 """Threshold rows per feature: enough to meet every kind of split, few enough for a model of a thousand features."""
@@ -23,15 +23,12 @@ _BISECTIONS = 64
 class Hostile:
     """Makes hostile rows from good ones: one column changed, the others as some row of the sample has them."""
 
-    def __init__(
-        self, signature: Signature, sample: Sample, base: list[Row], thresholds: dict[str, set[float]]
-    ) -> None:
-        self._signature, self._sample = signature, sample
-        self._base, self._thresholds = base, thresholds
+    def __init__(self, signature: Signature, base: list[Row], thresholds: dict[str, set[float]]) -> None:
+        self._signature, self._base, self._thresholds = signature, base, thresholds
 
     def checks(self, original: Original) -> Iterator[tuple[str, list[Row]]]:
         """Each kind of rows, under the name that the certificate gives it."""
-        yield "thresholds", self._changed(lambda feature: self._beside(feature))
+        yield "thresholds", self._changed(self._beside)
         yield "boundaries", self._boundaries(original)
         yield "near_equal", self._changed(_near_equal)
         yield "magnitudes", self._changed(lambda feature: _within(feature, _magnitudes(feature)))
@@ -40,7 +37,7 @@ class Hostile:
         yield "unseen", self._changed(_strangers)
 
     def _changed(self, values: Any) -> list[Row]:
-        rows = []
+        rows: list[Row] = []
         for feature in self._signature.features:
             for value in values(feature):
                 rows.append({**self._base[len(rows) % len(self._base)], feature.name: value})
@@ -68,10 +65,10 @@ class Hostile:
         names = [name for name, _, _, _ in brackets]
         bases = [base for _, base, _, _ in brackets]
         low, high = (np.array([bracket[side] for bracket in brackets]) for side in (2, 3))
-        left = _digest(original, self._sample, _rows(bases, names, low))
+        left = _digest(original, _rows(bases, names, low))
         for _ in range(_BISECTIONS):
             middle = low + (high - low) / 2
-            same = _digest(original, self._sample, _rows(bases, names, middle)) == left
+            same = _digest(original, _rows(bases, names, middle)) == left
             low, high = np.where(same, middle, low), np.where(same, high, middle)
         return [*_rows(bases, names, low), *_rows(bases, names, high)]
 
@@ -83,9 +80,9 @@ class Hostile:
             yield feature.name, self._base[index % len(self._base)], low, high
 
 
-def _digest(original: Original, sample: Sample, rows: list[Row]) -> Array:
+def _digest(original: Original, rows: list[Row]) -> Array:
     """A number per row that differs where the answers do."""
-    answers = original.answers(sample.build(rows))
+    answers = original.asked("boundaries", rows)
     numbers = [values.reshape(len(rows), -1) for name, values in answers.items() if name != "label"]
     if not numbers:
         return np.array([hash(label) for label in answers["label"].tolist()])
@@ -121,7 +118,7 @@ def _within(feature: Feature, values: Any) -> list[Any]:
         return []
     low, high = feature.range
     kind = int if feature.datatype is Datatype.INT64 else float
-    return list(dict.fromkeys(kind(value) for value in values if low <= value <= high))
+    return list(dict.fromkeys(kind(value) for value in map(float, values) if low <= value <= high))
 
 
 def _every_category(feature: Feature) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,55 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from app.signature import Array, Datatype, Kind, Output
-from export.errors import ExportError, UnsupportedModel
+from export.errors import ExportError, UnsupportedModel, first_line
+from export.sample import Row, Sample
 
 _DATATYPES = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": Datatype.FP64}
 
 
 class Original:
-    """A fitted estimator. Raises ExportError if it is none."""
+    """A fitted estimator, asked with rows as a client sends them."""
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        if not hasattr(model, "fit"):
-            raise ExportError(f"a {type(model).__name__} is no estimator; give a fitted scikit-learn model or Pipeline")
-        try:
-            check_is_fitted(model)
-        except NotFittedError as error:
-            raise ExportError(f"the {type(model).__name__} is not fitted; call fit before the export") from error
+    def __init__(self, model: Any, sample: Sample) -> None:
+        """Raises UnsupportedModel if it answers nothing for new rows."""
+        self.model, self.sample = model, sample
         self.kind = _kind(model)
         self._methods = _methods(model, self.kind)
 
-    def answers(self, data: Any) -> dict[str, Array]:
+    def answers(self, rows: Sequence[Row]) -> dict[str, Array]:
         """Output name -> one answer per row, in the shapes of the contract. Raises what the model raises."""
+        data = self.sample.build(rows)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
         return {name: _shaped(self.kind, values) for name, values in found.items()}
 
-    def accepts(self, data: Any) -> bool:
+    def asked(self, check: str, rows: Sequence[Row]) -> dict[str, Array]:
+        """The answers to rows that the contract accepts. Raises ExportError if the model refuses one of them."""
+        try:
+            return self.answers(rows)
+        except Exception as error:  # whatever a model raises, it refuses a row
+            refused = next((row for row in rows if not self._takes(row)), rows[0])
+            raise ExportError(
+                f"the model refuses a row of the check '{check}' that the contract accepts ({first_line(error)}); "
+                f"declare a valid range or categories that leave it out: {refused}"
+            ) from error
+
+    def accepts(self, rows: Sequence[Row]) -> bool:
         """Whether the model answers these rows, with finite numbers."""
         try:
-            found = self.answers(data)
+            found = self.answers(rows)
         except Exception:  # whatever a model raises, it refuses the rows
             return False
         numbers = [values for values in found.values() if values.dtype.kind == "f"]
         return all(bool(np.isfinite(values).all()) for values in numbers)
+
+    def _takes(self, row: Row) -> bool:
+        try:
+            self.answers([row])
+        except Exception:  # whatever a model raises
+            return False
+        return True
 
     def outputs(self, answers: dict[str, Array]) -> tuple[Output, ...]:
         """The contract of these answers. Raises UnsupportedModel."""
@@ -77,6 +93,16 @@ class Original:
         else:
             names = []
         return tuple(names) if len(set(names)) == width else tuple(f"y{index}" for index in range(width))
+
+
+def check_fitted(model: Any) -> None:
+    """Raises ExportError for what is no fitted estimator."""
+    if not hasattr(model, "fit"):
+        raise ExportError(f"a {type(model).__name__} is no estimator; give a fitted scikit-learn model or Pipeline")
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise ExportError(f"the {type(model).__name__} is not fitted; call fit before the export") from error
 
 
 def _kind(model: Any) -> Kind:

@@ -103,9 +103,11 @@ def read_sample(data: Any, model: Any, key: str | None) -> Sample:
     if not len(frame):
         raise ExportError("the sample has no rows; give some of the rows the model was trained on")
     frame = _fitted_columns(frame, model, form)
-    if form == "frame" and not hasattr(model, "feature_names_in_") and hasattr(model, "n_features_in_"):
-        form = "array"
-    return Sample(tuple(_column(str(name), frame[name]) for name in frame.columns), form, dtype)
+    columns = tuple(_column(str(name), frame[name]) for name in frame.columns)
+    if form == "frame" and not hasattr(model, "feature_names_in_"):
+        texts = len(columns) == 1 and columns[0].datatype is Datatype.BYTES
+        form = "array" if hasattr(model, "n_features_in_") else "texts" if texts else form
+    return Sample(columns, form, dtype)
 
 
 def _frame(data: Any) -> tuple[pd.DataFrame, str, Any]:

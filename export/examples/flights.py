@@ -138,7 +138,7 @@ def _data() -> Path:
 def _half(chosen: pd.Series[bool]) -> tuple[pd.DataFrame, pd.Series[str]]:
     """The chosen flights that arrived."""
     rows = flights()[chosen & flights()["arr_delay"].notna()].reset_index(drop=True)
-    late = pd.Series(np.where(rows["arr_delay"] >= LATE_MINUTES, "late", "on_time"), name="arrival")
+    late = (rows["arr_delay"] >= LATE_MINUTES).map({True: "late", False: "on_time"})
     return rows[[KEY, *FEATURES]], late
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -17,7 +16,7 @@ from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.svm import SVC, NuSVC
 
-from export.errors import UnsupportedModel
+from export.errors import UnsupportedModel, first_line
 from export.graph import ML, OPSETS, Columns, Graph
 
 _INPUT = "X"
@@ -26,7 +25,7 @@ _WORDS = {"tokenexp": r"[\p{L}\p{N}_]{2,}", "locale": "C.UTF-8"}
 """scikit-learn's default words, which skl2onnx takes for [a-zA-Z0-9_]+, and a locale that slim images have."""
 
 
-def transform(graph: Graph, model: Any, columns: Columns) -> tuple[Any, ...]:
+def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
     """Embed a converted transformer."""
     found, converted = _embedded(graph, model, columns)
     width = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value or _width(model, columns)
@@ -44,8 +43,9 @@ def predict(graph: Graph, model: Any, columns: Columns) -> dict[str, str]:
         return {"label": _class_index(graph, model, found[0], converted), kind: numbers}
     flat = graph.constant([-1], np.int64)
     if is_outlier_detector(model):
+        inlier = graph.op("Greater", graph.op("Reshape", found[0], flat), graph.constant(0, np.int64))
         return {
-            "label": graph.op("Reshape", graph.cast(found[0], TensorProto.INT64), flat),
+            "label": graph.cast(inlier, TensorProto.INT64),
             "scores": graph.op("Reshape", graph.cast(found[1], TensorProto.DOUBLE), flat),
         }
     if is_regressor(model):
@@ -74,7 +74,7 @@ def _converted(model: Any, columns: Columns) -> onnx.ModelProto:
             converted = _convert(model, [(_INPUT, kind([None, len(columns)]))])
             ort.InferenceSession(converted.SerializeToString(), _quiet(), providers=["CPUExecutionProvider"])
         except Exception as error:  # skl2onnx raises whatever its converters happen to
-            reasons.append(f"{type(error).__name__}: {_first_line(error)}")
+            reasons.append(f"{type(error).__name__}: {first_line(error)}")
         else:
             return converted
     raise UnsupportedModel(
@@ -87,9 +87,10 @@ def _convert(model: Any, types: list[Any]) -> onnx.ModelProto:
         warnings.simplefilter("ignore")
         logging.getLogger("skl2onnx").setLevel(logging.ERROR)
         try:
-            return convert_sklearn(model, initial_types=types, target_opset=OPSETS, options=_options(model))
+            found = convert_sklearn(model, initial_types=types, target_opset=OPSETS, options=_options(model))
         except NameError:  # how skl2onnx says that a converter does not know an option
-            return convert_sklearn(model, initial_types=types, target_opset=OPSETS)
+            found = convert_sklearn(model, initial_types=types, target_opset=OPSETS)
+    return cast(onnx.ModelProto, found)
 
 
 def _options(model: Any) -> dict[int, Any] | None:
@@ -134,8 +135,3 @@ def _width(model: Any, columns: Columns) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return int(model.transform(asked).shape[1])
-
-
-def _first_line(error: Exception) -> str:
-    lines: Iterator[str] = (line.strip() for line in str(error).splitlines() if line.strip())
-    return next(lines, "no reason given")[:200]
