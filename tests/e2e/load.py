@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from random import Random
@@ -23,9 +23,13 @@ PAUSE = 0.01
 class Record:
     """What the clients saw, over all of them."""
 
-    answered: int = 0
+    calls: int = 0
     slowest: float = 0.0
     failures: list[str] = field(default_factory=list)
+
+
+def connect(address: Address) -> closing[HTTPConnection]:
+    return closing(HTTPConnection(*address, timeout=30))
 
 
 def reply(connection: HTTPConnection, call: Call) -> bytes:
@@ -40,10 +44,8 @@ def reply(connection: HTTPConnection, call: Call) -> bytes:
 
 def references(address: Address, calls: Sequence[Call]) -> dict[Call, bytes]:
     """Each call with its answer, which is to stay the same from any replica at any time."""
-    connection = HTTPConnection(*address, timeout=30)
-    answers = {call: reply(connection, call) for call in calls}
-    connection.close()
-    return answers
+    with connect(address) as connection:
+        return {call: reply(connection, call) for call in calls}
 
 
 @contextmanager
@@ -70,16 +72,15 @@ def _client(
     lock: threading.Lock,
     stop: threading.Event,
 ) -> None:
-    connection = HTTPConnection(*address, timeout=30)
-    while not stop.wait(PAUSE):
-        call = random.choice(list(expected))
-        started = time.monotonic()
-        failure = _failure(connection, call, expected[call])
-        with lock:
-            record.answered += 1
-            record.slowest = max(record.slowest, time.monotonic() - started)
-            record.failures += [failure] if failure else []
-    connection.close()
+    with connect(address) as connection:
+        while not stop.wait(PAUSE):
+            call = random.choice(list(expected))
+            started = time.monotonic()
+            failure = _failure(connection, call, expected[call])
+            with lock:
+                record.calls += 1
+                record.slowest = max(record.slowest, time.monotonic() - started)
+                record.failures += [failure] if failure else []
 
 
 def _failure(connection: HTTPConnection, call: Call, expected: bytes) -> str | None:

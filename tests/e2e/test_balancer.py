@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPResponse
 
 import pytest
 
 from tests.e2e.engine import Stack
+from tests.e2e.load import connect
 
 pytestmark = pytest.mark.e2e
 
@@ -40,9 +41,7 @@ def test_a_body_of_the_limit_reaches_the_service(stack: Stack) -> None:
 def _request(
     stack: Stack, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
 ) -> tuple[HTTPResponse, bytes]:
-    connection = HTTPConnection(*stack.address, timeout=30)
-    connection.request(method, path, body, headers)
-    response = connection.getresponse()
-    content = response.read()
-    connection.close()
-    return response, content
+    with connect(stack.address) as connection:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response, response.read()

@@ -22,7 +22,7 @@ class Call:
     body: str
     rows: int
     key_field: str = ""
-    keys: Sequence[str] = ()
+    keys: tuple[str, ...] = ()
 
     def fault(self, status: int, content: bytes | None) -> str | None:
         """Why this is no answer to the call, or None."""
@@ -44,7 +44,7 @@ def online(contract: Contract, rows: Sequence[Row]) -> Call:
 def keyed(contract: Contract, rows: Sequence[Row], keys: Sequence[str]) -> Call:
     field = contract["key"]
     body = json.dumps({"instances": [{field: key, **row} for key, row in zip(keys, rows, strict=True)]})
-    return Call(f"/models/{contract['name']}/predict/keyed", body, len(rows), field, keys)
+    return Call(f"/models/{contract['name']}/predict/keyed", body, len(rows), field, tuple(keys))
 
 
 def rows(contract: Contract, count: int, random: Random) -> list[Row]:
