@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import msgspec
 import numpy as np
 
 from app.errors import choices
-from app.signature import LIMITS, SAFE_INTEGER, Datatype, Feature, Output, Scalar, Signature, Training
+from app.signature import LIMITS, SAFE_INTEGER, Datatype, Feature, Scalar, Signature, Training
 from export.errors import ExportError
-from export.graph import Graph
 from export.original import Original
-from export.sample import Row, Sample, SampleColumn
+from export.sample import BASE_ROWS, Row, Sample, SampleColumn
 
 UNSEEN = "servefn: a value nobody has seen"
 """What an open text column is tried with."""
@@ -24,7 +23,7 @@ UNSEEN = "servefn: a value nobody has seen"
 MAX_CATEGORIES = 200
 """An open text column with more values than this is free text: its values are not listed."""
 
-_MAGNITUDES = (1e300, 1e150, float(np.finfo(np.float32).max), 1e30, 1e15, 1e9)
+_MAGNITUDES = (1e300, 1e150, float(np.finfo(np.float32).max), 1e30, 1e15, 1e9, 1e6)
 _TRIED_FOR_EXAMPLE = 200
 
 
@@ -78,28 +77,28 @@ def declare(features: Mapping[str, Mapping[str, Any]] | None, sample: Sample) ->
 
 def contract(
     original: Original,
-    graph: Graph,
-    outputs: tuple[Output, ...],
+    unbounded: Signature,
     declared: Mapping[str, Declared],
-    key: str,
+    noted: Mapping[str, set[Scalar]],
+    agrees: Callable[[Sequence[Row]], bool],
 ) -> Signature:
-    """What the model takes and gives. Raises ExportError where the sample, the declaration and the model disagree."""
-    prober = _Prober(original, _example(original, declared))
-    features = tuple(
-        prober.feature(column, declared[column.name], graph.categories.get(column.name, set()))
-        for column in original.sample.columns
-    )
-    try:
-        return Signature(original.kind, features, outputs, key)
-    except ValueError as error:
-        raise ExportError(str(error)) from error
+    """What the model takes and gives. Raises ExportError where the sample, the declaration and the model disagree.
+
+    `noted` are the categories that encoders know. `agrees` says whether the graph answers rows as the model does: a
+    valid range that nobody declared ends, somewhere far out, where they part or the model gives up.
+    """
+    prober = _Prober(original, _example(original, declared), agrees)
+    columns = original.sample.columns
+    features = (prober.feature(one, declared[one.name], noted.get(one.name, set())) for one in columns)
+    return replace(unbounded, features=tuple(features))
 
 
 class _Prober:
     """Finds out what a model accepts, by changing one column of a row that it answers."""
 
-    def __init__(self, original: Original, row: Row) -> None:
-        self._original, self._row = original, row
+    def __init__(self, original: Original, row: Row, agrees: Callable[[Sequence[Row]], bool]) -> None:
+        self._original, self._row, self._agrees = original, row, agrees
+        self._rows = original.sample.spread(BASE_ROWS)
 
     def accepts(self, name: str, *values: Scalar | None) -> bool:
         return self._original.accepts([{**self._row, name: value} for value in values])
@@ -168,13 +167,14 @@ class _Prober:
         )
 
     def _reach(self, column: SampleColumn, sign: int) -> float | None:
-        """How far out the model still answers: None if that is as far as the datatype goes."""
-        limit = LIMITS[column.datatype]
-        for magnitude in (limit, *(one for one in _MAGNITUDES if one < limit)):
+        """How far out the model is answered right: None if that is as far as the datatype goes."""
+        numbers, limit = column.numbers(), LIMITS[column.datatype]
+        kind = int if column.datatype is Datatype.INT64 else float
+        for magnitude in (limit, *(one for one in _MAGNITUDES if np.abs(numbers).max() <= one < limit)):
             value = sign * magnitude
-            if self.accepts(column.name, int(value) if column.datatype is Datatype.INT64 else value):
+            rows: list[Row] = [{**row, column.name: kind(one)} for row in self._rows for one in (value, value / 2)]
+            if self._original.accepts(rows) and self._agrees(rows):
                 return None if magnitude == limit else value
-        numbers = column.numbers()
         return float(numbers.max() if sign > 0 else numbers.min())
 
 

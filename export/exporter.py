@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from onnx import TensorProto
 from app import bundle
 from app.errors import BundleError, quoted
 from app.predictor import Model, load
-from app.signature import NAME, VERSION, Feature, Kind, Output, Signature
+from app.signature import NAME, VERSION, Kind, Signature
 from export.contract import contract, declare
 from export.errors import ExportError, UnsupportedModel, first_line
 from export.frameworks import predict, transform
 from export.graph import Columns, Graph
 from export.original import Original, check_fitted
-from export.parity import certify
+from export.parity import agree, certify
 from export.sample import Sample, read_sample
 
 DEFAULT_KEY = "key"
@@ -68,23 +69,24 @@ def export_model(
     sample = read_sample(X_sample, model, key)
     declared = declare(features, sample)
     original = Original(model, sample)
-    outputs = original.outputs(original.asked("sample", sample.rows(np.arange(1))))
     progress("writing the graph")
-    graph, content = _compiled(original, sample.features(), outputs)
-    progress("asking the model what it accepts")
-    signature = contract(original, graph, outputs, declared, key or DEFAULT_KEY)
+    unbounded = _unbounded(original, key or DEFAULT_KEY)
+    graph, content = _compiled(original, unbounded)
     manifest = bundle.Manifest(
-        signature=signature,
+        signature=unbounded,
         certificate=bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance),
         description=description,
         provenance=_provenance(model, sample) | dict(provenance or {}),
     )
+    progress("asking the model what it accepts")
+    agrees = partial(agree, original, _served(manifest, content), tolerance)
+    manifest = replace(manifest, signature=contract(original, unbounded, declared, graph.categories, agrees))
     progress("comparing the answers")
-    candidate = _candidate(bundle.Bundle(name=name, version=str(version or 1), manifest=manifest, graph=content))
-    certificate, replay = certify(original, candidate, graph.thresholds, tolerance)
+    certificate, replay = certify(original, _served(manifest, content), graph.thresholds, tolerance)
     progress("publishing")
-    path = _published(Path(models_dir), name, version, replace(manifest, certificate=certificate), content, replay)
-    return Report(path=path, name=name, version=path.name, signature=signature, certificate=certificate)
+    manifest = replace(manifest, certificate=certificate)
+    path = _published(Path(models_dir), name, version, manifest, content, replay)
+    return Report(path=path, name=name, version=path.name, signature=manifest.signature, certificate=certificate)
 
 
 def _check_free(models: Path, name: str, version: str | int | None) -> None:
@@ -97,10 +99,19 @@ def _check_free(models: Path, name: str, version: str | int | None) -> None:
         raise ExportError(f"{models / name / str(version)} exists, and is never overwritten; leave out the version")
 
 
-def _compiled(original: Original, features: tuple[Feature, ...], outputs: tuple[Output, ...]) -> tuple[Graph, bytes]:
-    graph = Graph()
+def _unbounded(original: Original, key: str) -> Signature:
+    """What the sample says of itself, before the model is asked what it accepts."""
+    answers = original.asked("sample", original.sample.rows(np.arange(1)))
     try:
-        answers = _answers(original, graph, graph.inputs(features))
+        return Signature(original.kind, original.sample.features(), original.outputs(answers), key)
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+
+
+def _compiled(original: Original, signature: Signature) -> tuple[Graph, bytes]:
+    graph, outputs = Graph(), signature.outputs
+    try:
+        answers = _answers(original, graph, graph.inputs(signature.features))
     except ExportError:
         raise
     except Exception as error:  # an estimator that is not what its class promises
@@ -120,9 +131,10 @@ def _answers(original: Original, graph: Graph, columns: Columns) -> Mapping[str,
     return predict(graph, original.model, columns)
 
 
-def _candidate(unpublished: bundle.Bundle) -> Model:
+def _served(manifest: bundle.Manifest, content: bytes) -> Model:
+    """The graph as it would be served."""
     try:
-        return Model(unpublished)
+        return Model(bundle.Bundle(name="candidate", version="1", manifest=manifest, graph=content))
     except BundleError as error:
         raise UnsupportedModel(f"the graph does not load: {error}") from error
 

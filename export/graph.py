@@ -97,6 +97,8 @@ class Graph:
 
     def matrix(self, columns: Columns) -> str:
         """The tensor [rows, columns] of these columns: their own where they are all of it, else gathered and joined."""
+        if not columns:
+            raise UnsupportedModel("one step gives no columns, and another takes them; leave both out")
         if len({column.text for column in columns}) > 1:
             raise UnsupportedModel("one step takes text and numbers together; give each its own in a ColumnTransformer")
         runs = [(tensor, [column.index for column in run]) for tensor, run in groupby(columns, lambda c: c.tensor)]

@@ -16,7 +16,7 @@ from app.signature import Array
 from export.errors import ExportError, Mismatch, ParityError
 from export.hostile import Hostile
 from export.original import Original
-from export.sample import Row
+from export.sample import BASE_ROWS, Row, spread
 
 SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN = 2000, 25, 32, 10
 
@@ -61,18 +61,27 @@ def certify(
     return certificate, _replay(tried)
 
 
+def agree(original: Original, model: Model, tolerance: float, rows: Sequence[Row]) -> bool:
+    """Whether the graph answers rows, that the model answers, as it does."""
+    try:
+        served = model.predict(rows)
+    except PredictionFailed:
+        return False
+    return not compare(original.answers(rows), served, tolerance).rows
+
+
 def _tried(original: Original, model: Model, thresholds: dict[str, set[float]]) -> Iterator[Tried]:
-    rows = original.sample.rows(_spread(len(original.sample), SAMPLE_ROWS))
+    rows = original.sample.spread(SAMPLE_ROWS)
     ordinary = _try("sample", rows, original, model)
     yield ordinary
     yield _try("example", [{f.name: f.example for f in model.signature.features}], original, model)
-    base = [rows[index] for index in _spread(len(rows), 16)]
+    base = original.sample.spread(BASE_ROWS)
     everything = [base]
     for check, hostile in Hostile(model.signature, base, thresholds).checks(original):
         if hostile:
             everything.append(hostile)
             yield _try(check, hostile, original, model)
-    mixed = [row for part in everything for row in (part[index] for index in _spread(len(part), SINGLE_ROWS))]
+    mixed = [row for part in everything for row in (part[index] for index in spread(len(part), SINGLE_ROWS))]
     yield _one_by_one(mixed, original, model)
 
 
@@ -116,7 +125,7 @@ def _replay(tried: Sequence[Tried]) -> Replay:
     outputs: dict[str, list[Any]] = {name: [] for name in tried[0].trained}
     for one in (tried[0], *hostile):
         finite = np.flatnonzero(_finite(one.trained))
-        chosen = finite[_spread(len(finite), share[one.check])]
+        chosen = finite[spread(len(finite), share[one.check])]
         instances += [one.rows[index] for index in chosen]
         for name, values in one.trained.items():
             outputs[name] += values[chosen].tolist()
@@ -126,10 +135,4 @@ def _replay(tried: Sequence[Tried]) -> Replay:
 def _finite(trained: dict[str, Array]) -> Array:
     numbers = [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for n, values in trained.items() if n != LABEL]
     found: Array = np.logical_and.reduce(numbers) if numbers else np.full(len(trained[LABEL]), True)
-    return found
-
-
-def _spread(count: int, wanted: int) -> Array:
-    """Positions of up to `wanted` of `count` rows, evenly spread."""
-    found: Array = np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(int)) if count else np.arange(0)
     return found

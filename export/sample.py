@@ -17,6 +17,9 @@ from export.errors import ExportError
 
 Row = dict[str, Scalar | None]
 
+BASE_ROWS = 16
+"""Rows of the sample that hostile ones are made from."""
+
 
 @dataclass(frozen=True, eq=False)
 class SampleColumn:
@@ -72,6 +75,10 @@ class Sample:
         values = (column.wire(positions) for column in self.columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
+    def spread(self, count: int) -> list[Row]:
+        """Up to that many rows, evenly spread over the sample, as a client sends them."""
+        return self.rows(spread(len(self), count))
+
     def build(self, rows: Sequence[Row]) -> Any:
         """Rows from the wire as the model takes them."""
         frame = pd.DataFrame({c.name: c.build([row[c.name] for row in rows]) for c in self.columns})
@@ -85,7 +92,7 @@ class Sample:
 
     def features(self) -> tuple[Feature, ...]:
         """Names and datatypes; the rest of the contract is found by asking the model."""
-        return tuple(Feature(name=column.name, datatype=column.datatype) for column in self.columns)
+        return tuple(Feature(name=column.name, datatype=column.datatype, nullable=True) for column in self.columns)
 
     def fingerprint(self) -> str:
         """The sha256 of all the values, by column."""
@@ -108,6 +115,12 @@ def read_sample(data: Any, model: Any, key: str | None) -> Sample:
         texts = len(columns) == 1 and columns[0].datatype is Datatype.BYTES
         form = "array" if hasattr(model, "n_features_in_") else "texts" if texts else form
     return Sample(columns, form, dtype)
+
+
+def spread(count: int, wanted: int) -> Array:
+    """Positions of up to `wanted` of `count` things, evenly spread."""
+    found: Array = np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(int)) if count else np.arange(0)
+    return found
 
 
 def _frame(data: Any) -> tuple[pd.DataFrame, str, Any]:

@@ -28,7 +28,7 @@ _WORDS = {"tokenexp": r"[\p{L}\p{N}_]{2,}", "locale": "C.UTF-8"}
 def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
     """Embed a converted transformer."""
     found, converted = _embedded(graph, model, columns)
-    width = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value or _width(model, columns)
+    width = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value or _width(model.transform, columns)
     return graph.columns(graph.cast(found[0], TensorProto.DOUBLE), width)
 
 
@@ -50,8 +50,7 @@ def predict(graph: Graph, model: Any, columns: Columns) -> dict[str, str]:
         }
     if is_regressor(model):
         value = graph.cast(found[0], TensorProto.DOUBLE)
-        several = converted.graph.output[0].type.tensor_type.shape.dim[-1].dim_value > 1
-        return {"value": value if several else graph.op("Reshape", value, flat)}
+        return {"value": value if _width(model.predict, columns) > 1 else graph.op("Reshape", value, flat)}
     answers = {"label": graph.op("Reshape", graph.cast(found[0], TensorProto.INT64), flat)}
     if len(found) > 1:
         answers["scores"] = graph.cast(found[1], TensorProto.DOUBLE)
@@ -129,9 +128,9 @@ def _element(value: onnx.ValueInfoProto) -> int:
     return int(value.type.tensor_type.elem_type)
 
 
-def _width(model: Any, columns: Columns) -> int:
-    """How many columns a transformer gives, which not every converter says."""
+def _width(method: Any, columns: Columns) -> int:
+    """How many numbers a method answers per row, which not every converter says."""
     asked = [""] if columns[0].text else np.zeros((1, len(columns)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return int(model.transform(asked).shape[1])
+        return int(np.prod(method(asked).shape[1:]))

@@ -71,7 +71,7 @@ def _branches(model: ColumnTransformer) -> Iterator[tuple[Any, list[int]]]:
         )
     names = list(getattr(model, "feature_names_in_", []))
     for name, step, chosen in model.transformers_:
-        if step == "drop" if isinstance(step, str) else False:
+        if isinstance(step, str) and step == "drop":
             continue
         if name == "remainder":
             yield step, [names.index(one) if isinstance(one, str) else int(one) for one in chosen]

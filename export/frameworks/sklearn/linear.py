@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 from sklearn import linear_model as lm
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
 from export.errors import UnsupportedModel
@@ -55,7 +56,7 @@ def generalised_linear_regressor(graph: Graph, model: Any, columns: Columns) -> 
     return {"value": graph.op("Exp", linear) if link == "LogLink" else linear}
 
 
-@predictor(lm.LogisticRegression, lm.LogisticRegressionCV)
+@predictor(lm.LogisticRegression, lm.LogisticRegressionCV, LinearDiscriminantAnalysis)
 def logistic_regression(graph: Graph, model: Any, columns: Columns) -> Answers:
     binary = len(model.classes_) == 2
     decision = _decision(graph, model, columns, flat=binary)
