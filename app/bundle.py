@@ -132,11 +132,11 @@ def write(directory: Path, manifest: Manifest, graph: bytes, replay: Replay) -> 
 
 def publish(directory: Path, version: str | None = None) -> Path:
     """Rename a staged bundle to its version, by default the next free one. Never overwrites. Raises BundleError."""
+    if version is not None and not VERSION.fullmatch(version):
+        raise BundleError(f"'{version}' cannot be a version: use a whole number from 1 on")
     directory.chmod(0o755)
     while True:
         target = directory.parent / (version or str(max(versions(directory.parent), default=0) + 1))
-        if not VERSION.fullmatch(target.name):
-            raise BundleError(f"'{target.name}' cannot be a version: use a whole number from 1 on")
         try:
             return directory.rename(target)
         except OSError as error:

@@ -5,40 +5,9 @@ from __future__ import annotations
 from app import schema
 from app.faults import INSTANCES, KEY_FIELD
 from app.predictor import Model
-from app.protocols.problem import MEDIA_TYPE
+from app.protocols.problem import COMPONENTS, described
 from app.repository import Catalogue
 from app.schema import Schema
-
-_FAULT: Schema = {
-    "type": "object",
-    "description": "One thing wrong: where, what was expected and what came (its type, never its value).",
-    "properties": {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "row": {"type": "integer"},
-        "key": {"type": ["string", "integer"]},
-        "field": {"type": "string"},
-        "expected": {"type": "string"},
-        "got": {"type": "string"},
-        "suggestion": {"type": "string"},
-    },
-    "required": ["code", "message"],
-}
-
-_PROBLEM: Schema = {
-    "type": "object",
-    "description": "RFC 9457, with a stable `error` code.",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "error": {"type": "string"},
-        "faults": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
-        "faults_total": {"type": "integer"},
-    },
-    "required": ["type", "title", "status", "detail", "error"],
-}
 
 _REFUSALS = {
     "400": "The body is not JSON.",
@@ -53,7 +22,7 @@ _REFUSALS = {
 def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     """FastAPI's document with the operations of every model added to it."""
     paths: Schema = {}
-    schemas: Schema = {"Fault": _FAULT, "Problem": _PROBLEM}
+    schemas: Schema = dict(COMPONENTS)
     for by_version in catalogue.models.values():
         *_, highest = by_version.values()
         paths |= _operations(highest, f"/models/{highest.name}", highest.name)
@@ -85,7 +54,7 @@ def _operations(model: Model, path: str, title: str) -> Schema:
 
 def _operation(model: Model, title: str, verb: str, description: str) -> Schema:
     prefix = _component(model, "Keyed" if verb.endswith("keyed") else "")
-    refusals = {status: _response(text, "Problem", MEDIA_TYPE) for status, text in _REFUSALS.items()}
+    refusals = {status: described(text) for status, text in _REFUSALS.items()}
     return {
         "tags": [title],
         "summary": verb.capitalize(),
@@ -133,5 +102,5 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _response(description: str, component: str, media_type: str = "application/json") -> Schema:
-    return {"description": description, "content": {media_type: {"schema": _ref(component)}}}
+def _response(description: str, component: str) -> Schema:
+    return {"description": description, "content": {"application/json": {"schema": _ref(component)}}}

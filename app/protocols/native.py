@@ -27,7 +27,7 @@ from app.codec import Batch
 from app.errors import PredictionFailed, ServingError
 from app.predictor import Model
 from app.protocols import body
-from app.protocols.problem import fault, problem
+from app.protocols.problem import described, fault, problem
 from app.repository import Rejected
 from app.service import Service
 from app.signature import Feature, Kind, Output, Tensors
@@ -112,8 +112,10 @@ def router(service: Service) -> APIRouter:
             rejected=catalogue.rejected,
         )
 
-    @routes.get(VERSION, tags=["models"], summary="The contract of one version")
-    @routes.get(MODEL, tags=["models"], summary="The contract of a model")
+    refusals: Any = {"4XX": described("There is no such model or version."), "503": described("Still loading.")}
+
+    @routes.get(VERSION, tags=["models"], summary="The contract of one version", responses=refusals)
+    @routes.get(MODEL, tags=["models"], summary="The contract of a model", responses=refusals)
     async def contract(name: str, version: str | None = None) -> Contract:
         model = service.model(name, version)
         return Contract(

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.errors import NotReady
 from app.metrics import Metrics
+from app.protocols.problem import described
 from app.repository import Repository
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -28,7 +29,7 @@ def router(repository: Repository, metrics: Metrics) -> APIRouter:
         "/health/ready",
         tags=["health"],
         summary="The models are loaded and have replayed their rows",
-        responses={503: {"description": "Not yet, or no model can be served."}},
+        responses={503: described("Not yet, or no model can be served.")},
     )
     async def ready() -> dict[str, bool]:
         if not repository.ready:

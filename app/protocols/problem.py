@@ -15,6 +15,45 @@ from app.protocols.statuses import status
 
 MEDIA_TYPE = "application/problem+json"
 
+_FAULT: dict[str, Any] = {
+    "type": "object",
+    "description": "One thing wrong: where, what was expected and what came (its type, never its value).",
+    "properties": {
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "row": {"type": "integer"},
+        "key": {"type": ["string", "integer"]},
+        "field": {"type": "string"},
+        "expected": {"type": "string"},
+        "got": {"type": "string"},
+        "suggestion": {"type": "string"},
+    },
+    "required": ["code", "message"],
+}
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457, with a stable `error` code.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "error": {"type": "string"},
+        "faults": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
+        "faults_total": {"type": "integer"},
+    },
+    "required": ["type", "title", "status", "detail", "error"],
+}
+
+COMPONENTS = {"Fault": _FAULT, "Problem": _PROBLEM}
+"""The schemas of the OpenAPI document that describe a problem."""
+
+
+def described(text: str) -> dict[str, Any]:
+    """A refusal as the OpenAPI document describes it."""
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
 
 class ProblemResponse(Response):
     media_type = MEDIA_TYPE
