@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app import cpu, openapi
+from app import cpu, openapi, schema
 from app.errors import ServingError, quoted
 from app.metrics import Metrics
 from app.protocols import native, operations
@@ -23,6 +25,8 @@ from app.protocols.problem import ProblemResponse, problem
 from app.repository import Repository
 from app.service import Service
 from app.settings import Settings
+
+log = logging.getLogger("servefn")
 
 DESCRIPTION = """Trained models as stateless functions: the same row gets the same answer, from any replica, every time.
 
@@ -39,6 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def load() -> None:
         await asyncio.to_thread(repository.load)
         metrics.serving(list(repository.catalogue))
+        if repository.ready:
+            _greet(f"http://{settings.host}:{settings.port}", repository)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,6 +66,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _document(app, repository, settings.max_rows)
     _handle_errors(app)
     return app
+
+
+def _greet(address: str, repository: Repository) -> None:
+    """Say where to look, and a command to paste."""
+    model = min(repository.catalogue, key=lambda model: len(model.signature.features))
+    body = orjson.dumps({"instances": [schema.example(model.signature)]}).decode()
+    log.info("ready; see %s/docs, or try:", address)
+    log.info("curl -s %s/models/%s/predict -H 'content-type: application/json' -d '%s'", address, model.name, body)
 
 
 def _document(app: FastAPI, repository: Repository, max_rows: int) -> None:

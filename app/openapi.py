@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app import schema
 from app.faults import INSTANCES, KEY_FIELD
 from app.predictor import Model
@@ -23,14 +25,11 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     """FastAPI's document with the operations of every model added to it."""
     paths: Schema = {}
     schemas: Schema = dict(COMPONENTS)
-    for by_version in catalogue.models.values():
-        *_, highest = by_version.values()
-        paths |= _operations(highest, f"/models/{highest.name}", highest.name)
-        for model in by_version.values():
-            paths |= _operations(
-                model, f"/models/{model.name}/versions/{model.version}", f"{model.name} {model.version}"
-            )
-            schemas |= _schemas(model, max_rows)
+    for name, by_version in catalogue.models.items():
+        paths |= _operations(by_version[next(reversed(by_version))], f"/models/{name}", name)
+        for version, model in by_version.items():
+            paths |= _operations(model, f"/models/{name}/versions/{version}", f"{name}, version {version}")
+            schemas |= _online(model, max_rows) | _keyed(model, max_rows)
     components = document.get("components", {})
     return {
         **document,
@@ -39,55 +38,84 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     }
 
 
-def _operations(model: Model, path: str, title: str) -> Schema:
+def _operations(model: Model, path: str, tag: str) -> Schema:
     about = model.manifest.description or f"A {model.signature.kind}."
-    key = model.signature.key
     keyed = (
-        f"{about} Every row carries a key, in the field `{key}` or in the one that `{KEY_FIELD}` names, and the key "
-        "comes back beside its answer. A bad row is set apart in `errors` and does not sink the others."
+        f"{about} Every row carries a key, in the field `{model.signature.key}` or in the one that `{KEY_FIELD}` "
+        "names, which comes back beside its answer. A bad row is set apart in `errors` and does not sink the others."
     )
+    ids = "_".join(part for part in path.split("/") if part not in ("", "models", "versions"))
     return {
-        f"{path}/predict": {"post": _operation(model, title, "predict", about)},
-        f"{path}/predict/keyed": {"post": _operation(model, title, "predict keyed", keyed)},
+        f"{path}/predict": {
+            "post": {
+                "summary": "Rows in, answers out in the same order",
+                "description": about,
+                "operationId": f"predict_{ids}",
+                **_body_and_answer(model, tag, "Request", "Response"),
+            }
+        },
+        f"{path}/predict/keyed": {
+            "post": {
+                "summary": "Rows in, answers out beside their keys",
+                "description": keyed,
+                "operationId": f"predict_keyed_{ids}",
+                **_body_and_answer(model, tag, "KeyedRequest", "KeyedResponse"),
+            }
+        },
     }
 
 
-def _operation(model: Model, title: str, verb: str, description: str) -> Schema:
-    prefix = _component(model, "Keyed" if verb.endswith("keyed") else "")
+def _body_and_answer(model: Model, tag: str, request: str, response: str) -> Schema:
+    answered = {"description": "One answer per row.", "content": _json(_component(model, response))}
     refusals = {status: described(text) for status, text in _REFUSALS.items()}
     return {
-        "tags": [title],
-        "summary": verb.capitalize(),
-        "description": description,
-        "operationId": f"{verb} {title}".replace(" ", "_"),
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(f"{prefix}Request")}}},
-        "responses": {"200": _response("One answer per row, in order.", f"{prefix}Response"), **refusals},
+        "tags": [tag],
+        "requestBody": {"required": True, "content": _json(_component(model, request))},
+        "responses": {"200": answered, **refusals},
     }
 
 
-def _schemas(model: Model, max_rows: int) -> Schema:
-    signature, key = model.signature, model.signature.key
-    row = schema.example(signature)
-    rows = {"minItems": 1, "maxItems": max_rows}
-    key_field = {"type": "string", "enum": [key], "default": key, "description": "Where the rows carry their key."}
-    plain = {INSTANCES: {**_list(schema.row(signature)), **rows}}
-    keyed = {INSTANCES: {**_list(schema.row(signature, key)), **rows}, KEY_FIELD: key_field}
-    answered = {"model": {"const": model.name}, "version": {"const": model.version}}
-    error = schema.closed({key: schema.KEY, "error": {"type": "string"}, "faults": _list(_ref("Fault"))})
+def _online(model: Model, max_rows: int) -> Schema:
+    row, answer = schema.example(model.signature), _answer(model)
+    served = {"model": model.name, "version": model.version}
+    request = {INSTANCES: _rows(schema.row(model.signature), max_rows)}
+    response = {**_constants(served), "predictions": _list(schema.answer(model.signature))}
     return {
-        _component(model, "Request"): {
-            **schema.closed(plain),
-            "examples": [{INSTANCES: [row]}],
-        },
-        _component(model, "Response"): schema.closed({**answered, "predictions": _list(schema.answer(signature))}),
-        _component(model, "KeyedRequest"): {
-            **schema.closed(keyed, required=[INSTANCES]),
-            "examples": [{INSTANCES: [{key: "a-1", **row}, {key: "a-2", **row}]}],
-        },
-        _component(model, "KeyedResponse"): schema.closed(
-            {**answered, "predictions": _list(schema.answer(signature, key)), "errors": _list(error)}
-        ),
+        _component(model, "Request"): {**schema.closed(request), "examples": [{INSTANCES: [row]}]},
+        _component(model, "Response"): {**schema.closed(response), "examples": [{**served, "predictions": [answer]}]},
     }
+
+
+def _keyed(model: Model, max_rows: int) -> Schema:
+    row, answer, key = schema.example(model.signature), _answer(model), model.signature.key
+    served = {"model": model.name, "version": model.version}
+    request = {
+        INSTANCES: _rows(schema.row(model.signature, key), max_rows),
+        KEY_FIELD: {"type": "string", "enum": [key], "default": key, "description": "Where the rows carry their key."},
+    }
+    error = schema.closed({key: schema.KEY, "error": {"type": "string"}, "faults": _list(_ref("Fault"))})
+    response = {
+        **_constants(served),
+        "predictions": _list(schema.answer(model.signature, key)),
+        "errors": _list(error),
+    }
+    rows, answers = ([{key: name, **fields} for name in ("a-1", "a-2")] for fields in (row, answer))
+    return {
+        _component(model, "KeyedRequest"): {
+            **schema.closed(request, required=[INSTANCES]),
+            "examples": [{INSTANCES: rows}],
+        },
+        _component(model, "KeyedResponse"): {
+            **schema.closed(response),
+            "examples": [{**served, "predictions": answers, "errors": []}],
+        },
+    }
+
+
+def _answer(model: Model) -> dict[str, Any]:
+    """The model's real answer to its example."""
+    (answer,) = model.codec.predictions(model.predict([schema.example(model.signature)]))
+    return answer
 
 
 def _component(model: Model, name: str) -> str:
@@ -98,9 +126,17 @@ def _ref(component: str) -> Schema:
     return {"$ref": f"#/components/schemas/{component}"}
 
 
+def _json(component: str) -> Schema:
+    return {"application/json": {"schema": _ref(component)}}
+
+
 def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _response(description: str, component: str) -> Schema:
-    return {"description": description, "content": {"application/json": {"schema": _ref(component)}}}
+def _rows(row: Schema, max_rows: int) -> Schema:
+    return {**_list(row), "minItems": 1, "maxItems": max_rows}
+
+
+def _constants(values: dict[str, str]) -> Schema:
+    return {name: {"const": value} for name, value in values.items()}
