@@ -72,7 +72,17 @@ def declare(features: Mapping[str, Mapping[str, Any]] | None, sample: Sample) ->
             found[name] = msgspec.convert(dict(said), Declared)
         except msgspec.ValidationError as error:
             raise ExportError(f"the contract of '{name}': {error}") from error
+    for column in sample.columns:
+        _check_range(column, found[column.name])
     return found
+
+
+def _check_range(column: SampleColumn, declared: Declared) -> None:
+    ends = [end for end in (declared.minimum, declared.maximum) if end is not None]
+    if ends and column.datatype in (Datatype.BOOL, Datatype.BYTES):
+        raise ExportError(f"column '{column.name}' holds no numbers, and so can have no minimum and maximum")
+    if not np.isfinite(ends).all() or ends != sorted(ends):
+        raise ExportError(f"the contract of '{column.name}' has no range from its minimum to its maximum")
 
 
 def contract(
@@ -132,9 +142,9 @@ class _Prober:
         """The values to list, and whether others are answered too."""
         if column.datatype is Datatype.BOOL or not (column.datatype is Datatype.BYTES or noted or declared.categories):
             return (), True
-        plain = [_like(column.datatype, value) for value in (*declared.categories, *sorted(noted, key=repr))]
-        seen = sorted({value for value in column.wire() if value is not None})
-        listed = tuple(dict.fromkeys([*plain, *seen]))
+        seen = {value for value in column.wire() if value is not None}
+        known = sorted({_like(column.datatype, value) for value in noted} | seen)
+        listed = tuple(dict.fromkeys([*declared.categories, *known]))
         if self.accepts(column.name, _stranger(column.datatype, listed)):
             text = column.datatype is Datatype.BYTES
             return (listed if text and len(listed) <= MAX_CATEGORIES else ()), True
@@ -152,8 +162,6 @@ class _Prober:
     def _range(self, column: SampleColumn, declared: Declared) -> tuple[float | None, float | None]:
         """The declared range, else the dtype's, else as far as the model answers."""
         if column.datatype in (Datatype.BOOL, Datatype.BYTES):
-            if (declared.minimum, declared.maximum) != (None, None):
-                raise ExportError(f"column '{column.name}' holds no numbers, and so can have no minimum and maximum")
             return None, None
         dtype: Any = column.values.dtype
         if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:

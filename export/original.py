@@ -47,13 +47,14 @@ class Original:
             ) from error
 
     def accepts(self, rows: Sequence[Row]) -> bool:
-        """Whether the model answers these rows, with finite numbers."""
+        """Whether the model answers these rows, with finite numbers; a transformer may pass NaN through."""
         try:
             found = self.answers(rows)
         except Exception:  # whatever a model raises, it refuses the rows
             return False
         numbers = [values for values in found.values() if values.dtype.kind == "f"]
-        return all(bool(np.isfinite(values).all()) for values in numbers)
+        wrong = np.isinf if self.kind is Kind.TRANSFORMER else lambda values: ~np.isfinite(values)
+        return not any(bool(wrong(values).any()) for values in numbers)
 
     def _takes(self, row: Row) -> bool:
         try:
@@ -97,7 +98,7 @@ class Original:
 
 def check_fitted(model: Any) -> None:
     """Raises ExportError for what is no fitted estimator."""
-    if not hasattr(model, "fit"):
+    if isinstance(model, type) or not hasattr(model, "fit"):
         raise ExportError(f"a {type(model).__name__} is no estimator; give a fitted scikit-learn model or Pipeline")
     try:
         check_is_fitted(model)

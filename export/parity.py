@@ -18,7 +18,7 @@ from export.hostile import Hostile
 from export.original import Original
 from export.sample import BASE_ROWS, Row, spread
 
-SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN = 2000, 25, 32, 10
+SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN = 2000, 12, 32, 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,8 +84,10 @@ def sgd_classifier(graph: Graph, model: lm.SGDClassifier, columns: Columns) -> A
         return margin_classifier(graph, model, columns)
     binary = len(model.classes_) == 2
     decision = _decision(graph, model, columns, flat=binary)
-    each = graph.op("Sigmoid", decision)
-    chances = two_sided(graph, each) if binary else _normalised(graph, each, len(model.classes_))
+    if binary:
+        chances = two_sided(graph, graph.op("Sigmoid", decision))
+    else:
+        chances = _normalised(graph, _far_sigmoid(graph, decision), len(model.classes_))
     return {"label": label(graph, decision, binary=binary), "probabilities": chances}
 
 
@@ -104,6 +106,14 @@ def two_sided(graph: Graph, chance: str) -> str:
     """Both classes' probabilities [rows, 2] from the second's [rows]."""
     second = graph.op("Unsqueeze", chance, graph.constant([1], np.int64))
     return graph.op("Concat", graph.op("Sub", graph.constant(1.0), second), second, axis=1)
+
+
+def _far_sigmoid(graph: Graph, decision: str) -> str:
+    """A sigmoid that keeps the tiniest values apart from zero, where onnxruntime's gives up: they are divided by."""
+    small = graph.op("Exp", graph.op("Neg", graph.op("Abs", decision)))
+    ratio = graph.op("Div", small, graph.op("Add", small, graph.constant(1.0)))
+    negative = graph.op("Less", decision, graph.constant(0.0))
+    return graph.op("Where", negative, ratio, graph.op("Sub", graph.constant(1.0), ratio))
 
 
 def _normalised(graph: Graph, each: str, classes: int) -> str:
