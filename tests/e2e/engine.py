@@ -39,6 +39,11 @@ class Stack:
         """The containers of the service that run."""
         return set(self.compose("ps", "--quiet", "api").split())
 
+    def complaints(self) -> str:
+        """What the balancer has logged but for requests that the first replica answered with 200."""
+        lines = self.compose("logs", "--no-color", "--no-log-prefix", "nginx").splitlines()
+        return "\n".join(line for line in lines if '"upstream_status":"200"' not in line)
+
     @cached_property
     def address(self) -> tuple[str, int]:
         """Where the balancer listens, seen from here."""
