@@ -1,0 +1,166 @@
+"""What a run found, as text: for a terminal, and as docs/benchmark.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median as middle
+
+from bench.measure import SIZES, Point, Round, Rounds, median, ratio
+from bench.models import MODELS
+from bench.servers import FLOOR, HAND_WRITTEN, SERVEFN, Server
+from bench.wrk import Load
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio to reach: one figure at one point, against another server."""
+
+    what: str
+    figure: Callable[[Load], float]
+    size: tuple[int, int]
+    other: Server
+    sign: str
+    limit: float
+    models: tuple[str, ...] = MODELS
+
+    def met(self, value: float) -> bool:
+        return value >= self.limit if self.sign == "≥" else value <= self.limit
+
+
+def per_second(load: Load) -> float:
+    return load.per_second
+
+
+def p50(load: Load) -> float:
+    return load.p50
+
+
+GOALS = (
+    Goal("req/s, 16 connections", per_second, (1, 16), FLOOR, "≥", 0.75),
+    Goal("req/s, 64 connections", per_second, (1, 64), FLOOR, "≥", 0.70),
+    Goal("p50, 1 connection", p50, (1, 1), FLOOR, "≤", 1.5),
+    Goal("rows/s, 100 rows, 16 connections", per_second, (100, 16), HAND_WRITTEN, "≥", 8, ("logistic",)),
+)
+
+
+def tables(servers: Sequence[Server], rounds: Rounds) -> str:
+    """Every figure as Markdown, which reads well in a terminal too."""
+    measured = [server for server in servers if server.name in rounds]
+    parts = [f"### {model}\n\n{_table(measured, rounds, model)}" for model in MODELS]
+    return "\n\n".join(
+        ["### servefn against the others", goals(rounds), *parts, "### Start and memory", _sizes(measured, rounds)]
+    )
+
+
+def goals(rounds: Rounds) -> str:
+    """The ratios that servefn is built to reach, with those of the hand-written service beside them."""
+    rows = []
+    for goal in GOALS:
+        for model in goal.models:
+            point = Point(model, *goal.size)
+            found = [_ratio(rounds, server, goal, point) for server in (SERVEFN, HAND_WRITTEN)]
+            verdict = NOTHING if found[0] is None else "yes" if goal.met(found[0]) else "no"
+            against = f"{goal.what} / {goal.other.name}"
+            rows.append([against, model, f"{goal.sign} {goal.limit:g}", *map(_times, found), verdict])
+    return grid(["ratio", "model", "goal", SERVEFN.name, HAND_WRITTEN.name, "met"], rows)
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table with columns lined up: words to the left, figures to the right."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
+    right = [column > 0 and any(line[column][:1].isdigit() for line in lines[1:]) for column in range(len(head))]
+    rule = [f"{'-' * (width - 1)}:" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
+    cells = [
+        [each.rjust(w) if flush else each.ljust(w) for each, w, flush in zip(line, widths, right, strict=True)]
+        for line in lines
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [cells[0], rule, *cells[1:]])
+
+
+def _table(servers: Sequence[Server], rounds: Rounds, model: str) -> str:
+    head = ["server"]
+    for rows, connections in SIZES:
+        asked = f"{rows} × {connections}"
+        head += [f"{asked} rows/s" if rows > 1 else f"{asked} req/s", "p50 ms", "p99 ms"]
+    return grid(head, ([server.title, *_figures(rounds[server.name], model)] for server in servers))
+
+
+def _figures(rounds: Sequence[Round], model: str) -> list[str]:
+    cells = []
+    for size in SIZES:
+        point = Point(model, *size)
+        rate, half, most = (median(rounds, point, figure) for figure in (per_second, p50, lambda load: load.p99))
+        cells += [_rate(None if rate is None else rate * point.rows), _milliseconds(half), _milliseconds(most)]
+    return cells
+
+
+def _sizes(servers: Sequence[Server], rounds: Rounds) -> str:
+    def row(server: Server) -> list[str]:
+        own = rounds[server.name]
+        return [
+            server.title,
+            server.wire.title if server.wire else NOTHING,
+            f"{middle(each.ready for each in own):.2f}",
+            f"{middle(each.resident for each in own):.0f}",
+        ]
+
+    return grid(["server", "its JSON", "ready after s", "RSS MB"], map(row, servers))
+
+
+def _ratio(rounds: Rounds, server: Server, goal: Goal, point: Point) -> float | None:
+    if server.name not in rounds or goal.other.name not in rounds:
+        return None
+    return ratio(rounds[server.name], rounds[goal.other.name], point, goal.figure)
+
+
+def _times(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def _rate(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def page(
+    servers: Sequence[Server],
+    rounds: Rounds,
+    left_out: Mapping[str, str],
+    setting: Sequence[tuple[str, str]],
+    command: str,
+) -> str:
+    """docs/benchmark.md."""
+    missing = [f"- {name}: {reason}" for name, reason in left_out.items()]
+    return (
+        "\n\n".join(
+            [
+                "# How fast",
+                "Written by `make bench` or `make bench-peers`; do not edit by hand.",
+                "![Requests and rows per second, by server](benchmark.svg)",
+                f"One server process on one core, wrk on another; each server in turn, round after round. The figures are "
+                f"medians over the rounds; a ratio is the median of the ratios within each round. `1 × 16` is 1 row in a "
+                f"request and 16 connections that each keep one request under way. Before it is measured, each server must "
+                f"answer what scikit-learn answers, to 1e-5; one answer other than 2xx, and a server has no figures. "
+                f"*Ready* is the time from the start of the command until each model has answered its first prediction.",
+                tables(servers, rounds),
+                *(["### Left out", "\n".join(missing)] if missing else []),
+                "### The run",
+                grid(["what", "which"], setting),
+                f"```\n{command}\n```",
+                _commands(servers, rounds),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _commands(servers: Sequence[Server], rounds: Rounds) -> str:
+    lines = [f"taskset -c 0 {server.shown()}" for server in servers if server.name in rounds]
+    return "How each server was started:\n\n```\n" + "\n".join(lines) + "\n```"
