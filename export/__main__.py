@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ def export(
 
     The path of what was published is printed on stdout, and all else on stderr.
     """
-    try:
+    with _plainly():
         said = read_contract(contract) if contract else ContractFile()
         report = export_model(
             _model(model),
@@ -77,13 +79,20 @@ def export(
             tolerance=tolerance,
             progress=lambda stage: click.echo(f"{stage} …", err=True),
         )
+    found = report.certificate
+    click.echo(f"{found.rows} rows compared, worst difference {found.worst:.2g}, no label differs", err=True)
+    click.echo(report.path)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Failures as click prints them, without a traceback."""
+    try:
+        yield
     except ParityError as error:
         raise _ConvertedWrong("\n".join([str(error), *_table(error)])) from error
     except ExportError as error:
         raise _CannotExport(str(error)) from error
-    found = report.certificate
-    click.echo(f"{found.rows} rows compared, worst difference {found.worst:.2g}, no label differs", err=True)
-    click.echo(report.path)
 
 
 def _model(path: Path) -> Any:

@@ -56,10 +56,9 @@ def export_model(
 ) -> Report:
     """Publish a fitted model as models_dir/name/version, proven to answer as the model itself does.
 
-    `X_sample` are rows as the model was fitted on: a DataFrame, a 2-D array or a list of texts; a few hundred or more,
-    as the contract and the parity check come from them. `key` names the column that identifies rows, if the sample has
-    one. `features` says per feature what a sample cannot tell: description, unit, minimum, maximum, categories,
-    nullable, example. `version` is the next free one by default.
+    `X_sample` are a few hundred rows or more as the model was fitted on: a DataFrame, a 2-D array or a list of texts.
+    `key` names the column of it that identifies rows. `features` says per feature what a sample cannot tell:
+    description, unit, minimum, maximum, categories, nullable, example. `version` is the next free one by default.
 
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
@@ -72,21 +71,16 @@ def export_model(
     progress("writing the graph")
     unbounded = _unbounded(original, key or DEFAULT_KEY)
     graph, content = _compiled(original, unbounded)
-    manifest = bundle.Manifest(
-        signature=unbounded,
-        certificate=bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance),
-        description=description,
-        provenance=_provenance(model, sample) | dict(provenance or {}),
-    )
+    said = {"description": description, "provenance": _provenance(model, sample) | dict(provenance or {})}
+    manifest = bundle.Manifest(signature=unbounded, certificate=_unproven(tolerance), **said)
     progress("asking the model what it accepts")
     agrees = partial(agree, original, _served(manifest, content), tolerance)
     manifest = replace(manifest, signature=contract(original, unbounded, declared, graph.categories, agrees))
     progress("comparing the answers")
-    certificate, replay = certify(original, _served(manifest, content), graph.thresholds, tolerance)
+    found, replay = certify(original, _served(manifest, content), graph.thresholds, tolerance)
     progress("publishing")
-    manifest = replace(manifest, certificate=certificate)
-    path = _published(Path(models_dir), name, version, manifest, content, replay)
-    return Report(path=path, name=name, version=path.name, signature=manifest.signature, certificate=certificate)
+    path = _published(Path(models_dir), name, version, replace(manifest, certificate=found), content, replay)
+    return Report(path=path, name=name, version=path.name, signature=manifest.signature, certificate=found)
 
 
 def _check_free(models: Path, name: str, version: str | int | None) -> None:
@@ -97,6 +91,10 @@ def _check_free(models: Path, name: str, version: str | int | None) -> None:
         raise ExportError(f"{quoted(str(version))} cannot be a version: use a whole number from 1 on")
     if version is not None and (models / name / str(version)).exists():
         raise ExportError(f"{models / name / str(version)} exists, and is never overwritten; leave out the version")
+
+
+def _unproven(tolerance: float) -> bundle.Certificate:
+    return bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance)
 
 
 def _unbounded(original: Original, key: str) -> Signature:

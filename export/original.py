@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from app.signature import Array, Datatype, Kind, Output
 from export.errors import ExportError, UnsupportedModel, first_line
@@ -26,11 +27,12 @@ class Original:
         self.model, self.sample = model, sample
         self.kind = _kind(model)
         self._methods = _methods(model, self.kind)
+        self._one_thread = ThreadpoolController()  # a few rows a time: threads would wait for each other
 
     def answers(self, rows: Sequence[Row]) -> dict[str, Array]:
         """Output name -> one answer per row, in the shapes of the contract. Raises what the model raises."""
         data = self.sample.build(rows)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with self._one_thread.limit(limits=1, user_api="openmp"), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
         return {name: _shaped(self.kind, values) for name, values in found.items()}

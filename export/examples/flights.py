@@ -86,6 +86,7 @@ def future() -> tuple[pd.DataFrame, pd.Series[str]]:
     return _half(flights()["month"] > LAST_TRAINING_MONTH)
 
 
+@cache
 def train() -> Pipeline:
     """The model, its whole preprocessing inside. A new airline or destination is answered, a new origin refused."""
     unknown = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

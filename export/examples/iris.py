@@ -5,6 +5,7 @@ python -m export.examples.iris [--models DIR]
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import click
@@ -33,6 +34,7 @@ def data() -> tuple[pd.DataFrame, pd.Series[str]]:
     return rows, pd.Series(loaded.target_names[loaded.target], name="species")
 
 
+@cache
 def train() -> Pipeline:
     """The model, fitted on all flowers."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(*data())
