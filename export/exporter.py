@@ -62,17 +62,16 @@ def export_model(
 
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
-    progress("reading the sample")
     _check_free(Path(models_dir), name, version)
     check_fitted(model)
-    sample = read_sample(X_sample, model, key)
+    progress("reading the sample")
+    original = Original(model, sample := read_sample(X_sample, model, key))
     declared = declare(features, sample)
-    original = Original(model, sample)
     progress("writing the graph")
     unbounded = _unbounded(original, key or DEFAULT_KEY)
     graph, content = _compiled(original, unbounded)
-    said = {"description": description, "provenance": _provenance(model, sample) | dict(provenance or {})}
-    manifest = bundle.Manifest(signature=unbounded, certificate=_unproven(tolerance), **said)
+    known = _provenance(model, sample) | dict(provenance or {})
+    manifest = _unproven(unbounded, tolerance, description, known)
     progress("asking the model what it accepts")
     agrees = partial(agree, original, _served(manifest, content), tolerance)
     manifest = replace(manifest, signature=contract(original, unbounded, declared, graph.categories, agrees))
@@ -93,8 +92,11 @@ def _check_free(models: Path, name: str, version: str | int | None) -> None:
         raise ExportError(f"{models / name / str(version)} exists, and is never overwritten; leave out the version")
 
 
-def _unproven(tolerance: float) -> bundle.Certificate:
-    return bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance)
+def _unproven(
+    signature: Signature, tolerance: float, description: str, provenance: Mapping[str, Any]
+) -> bundle.Manifest:
+    certificate = bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance)
+    return bundle.Manifest(signature=signature, certificate=certificate, description=description, provenance=provenance)
 
 
 def _unbounded(original: Original, key: str) -> Signature:
