@@ -7,9 +7,8 @@ The fast path decodes a whole body into structs made from the signature, and kno
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -26,33 +25,36 @@ MAX_FAULTS = 1000
 """Faults listed in one answer; the rest are counted, so that an answer does not outgrow its request."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The good rows of a request as tensors, their keys beside them, and the faults of the rows left out, by key."""
+class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The good rows of a request, their keys beside them, and the faults of the rows left out, by key."""
 
-    tensors: Tensors
-    rows: int
+    rows: list[Any]
     key_field: str = ""
     keys: Sequence[Key] = ()
-    errors: Mapping[Key, Sequence[Fault]] = field(default_factory=dict)
+    errors: Mapping[Key, Sequence[Fault]] = {}
 
 
 class Codec:
-    """Reads and writes what one signature describes. Made once per model; keeps nothing of any request."""
+    """Reads and writes what one signature describes. Made once per model; keeps nothing of any request.
+
+    A row is a struct with the values of the features; rows of several requests may be put together.
+    """
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
-        attributes = {feature.name: f"f{index}" for index, feature in enumerate(signature.features)}
-        rows = [(attributes[feature.name], _type(feature)) for feature in signature.features]
-        names = {attribute: name for name, attribute in attributes.items()}
-        self._online = _decoder(rows, names)
-        self._keyed = _decoder(
-            [*rows, ("key", _KEY)], {**names, "key": signature.key}, ("key_field", str, signature.key)
-        )
-        columns = {tensor: [feature.name for feature in features] for tensor, features in signature.inputs.items()}
-        self._of_struct = {tensor: attrgetter(*(attributes[name] for name in columns[tensor])) for tensor in columns}
-        self._of_mapping = {tensor: itemgetter(*columns[tensor]) for tensor in columns}
-        self._enumerated = [(index, feature) for index, feature in enumerate(signature.numbers) if feature.closed]
+        self._attributes = {feature.name: f"f{index}" for index, feature in enumerate(signature.features)}
+        names = {attribute: name for name, attribute in self._attributes.items()}
+        fields = [(self._attributes[feature.name], _type(feature)) for feature in signature.features]
+        self._row = _struct("Row", fields, rename=names)
+        keyed = _struct("KeyedRow", [*fields, ("key", _KEY)], rename={**names, "key": signature.key})
+        self._online = _decoder(self._row)
+        self._keyed = _decoder(keyed, ("key_field", str, signature.key))
+        self._getters = {name: self._getter(features) for name, features in signature.inputs.items()}
+        self._enumerated = [
+            (attrgetter(self._attributes[feature.name]), {None, *feature.categories})
+            for feature in signature.numbers
+            if feature.closed
+        ]
 
     def decode(self, body: bytes, max_rows: int) -> Batch:
         """The rows of `{"instances": […]}`, all of them good. Raises MalformedBody, TooLarge or InvalidRequest."""
@@ -61,10 +63,9 @@ class Codec:
         except _REFUSED as error:
             raise self._refusal(body, max_rows, error) from None
         _bounded(rows, max_rows)
-        tensors = self._tensors(rows, self._of_struct)
-        if not self._known(tensors):
+        if self._enumerated and not self._known(rows):
             raise self._refusal(body, max_rows)
-        return Batch(tensors=tensors, rows=len(rows))
+        return Batch(rows=rows)
 
     def decode_keyed(self, body: bytes, max_rows: int) -> Batch:
         """The same with a key in every row. Bad rows are set apart under their key, as long as one row is good."""
@@ -75,22 +76,33 @@ class Codec:
         rows = request.instances
         _bounded(rows, max_rows)
         keys = [row.key for row in rows]
-        tensors = self._tensors(rows, self._of_struct)
-        if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(tensors):
+        if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(rows):
             return self._sifted(body, max_rows)
-        return Batch(tensors=tensors, rows=len(rows), key_field=self.signature.key, keys=keys)
+        return Batch(rows=rows, key_field=request.key_field, keys=keys)
 
-    def tensors(self, data: Any) -> Tensors:
-        """Tensors of row mappings, a mapping column -> values (or a DataFrame), or a 2-D array in signature order.
+    def rows(self, data: Any) -> list[Any]:
+        """The rows of row mappings, a mapping column -> values (or a DataFrame), or a 2-D array in signature order.
 
         NaN and None are missing values here. Raises InvalidRequest when a row breaks the contract.
         """
-        rows = _rows(data, self.signature)
+        rows = _mappings(data, self.signature)
         if not rows:
             raise InvalidRequest([Fault(code="no_rows", message="There are no rows to predict.")])
         if found := list(chain.from_iterable(faults.in_rows(rows, self.signature))):
             raise _invalid(found)
-        return self._tensors(rows, self._of_mapping)
+        return self._structs(rows)
+
+    def tensors(self, rows: Sequence[Any]) -> dict[str, Array]:
+        """What the graph takes for these rows."""
+        tensors: dict[str, Array] = {}
+        for name, getter in self._getters.items():
+            dtype = np.float64 if name == NUMBERS else np.object_
+            tensors[name] = np.array(list(map(getter, rows)), dtype=dtype).reshape(len(rows), -1)
+        if STRINGS in tensors:
+            strings = tensors[STRINGS]
+            strings[strings == MISSING] = MISSING + MISSING  # a client's own text is never a missing value
+            strings[np.equal(strings, np.array(None))] = MISSING
+        return tensors
 
     def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
         """One mapping per row: output name -> a number, a label, or numbers by column name."""
@@ -98,21 +110,16 @@ class Codec:
         answers = (_answers(output, outputs[output.name]) for output in self.signature.outputs)
         return [dict(zip(names, row, strict=True)) for row in zip(*answers, strict=True)]
 
-    def _tensors(self, rows: Sequence[Any], getters: Mapping[str, Callable[[Any], Any]]) -> dict[str, Array]:
-        tensors = {}
-        for name, features in self.signature.inputs.items():
-            dtype = np.float64 if name == NUMBERS else np.object_
-            values = np.array(list(map(getters[name], rows)), dtype=dtype).reshape(len(rows), len(features))
-            tensors[name] = values
-        if STRINGS in tensors:
-            strings = tensors[STRINGS]
-            strings[np.equal(strings, np.array(None))] = MISSING
-        return tensors
+    def _getter(self, features: Sequence[Feature]) -> Callable[[Any], Any]:
+        return attrgetter(*(self._attributes[feature.name] for feature in features))
 
-    def _known(self, tensors: Tensors) -> bool:
-        """Whether the columns of numbers that are categories hold no other value; a struct's type cannot say so."""
-        columns = ((feature, tensors[NUMBERS][:, index]) for index, feature in self._enumerated)
-        return all(bool((np.isin(column, feature.categories) | np.isnan(column)).all()) for feature, column in columns)
+    def _structs(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Rows without a fault as the structs that the decoder makes."""
+        return [self._row(**{attribute: row[name] for name, attribute in self._attributes.items()}) for row in rows]
+
+    def _known(self, rows: Sequence[Any]) -> bool:
+        """Whether the numbers that are categories have no other value; a struct's type cannot say so."""
+        return all(getter(row) in known for getter, known in self._enumerated for row in rows)
 
     def _refusal(self, body: bytes, max_rows: int, error: Exception | None = None) -> InvalidRequest:
         rows, found = faults.envelope(faults.parse(body), keyed=False)
@@ -131,8 +138,7 @@ class Codec:
         if around or not good:
             raise _invalid([*around, *chain.from_iterable(in_rows)] or [_unexplained(error)])
         return Batch(
-            tensors=self._tensors(good, self._of_mapping),
-            rows=len(good),
+            rows=self._structs(good),
             key_field=key_field,
             keys=[row[key_field] for row in good],
             errors={row[key_field]: found for row, found in zip(rows, in_rows, strict=True) if found},
@@ -145,12 +151,14 @@ _NUMBER_KEY = Annotated[int, Meta(ge=-SAFE_INTEGER, le=SAFE_INTEGER)]
 _KEY = _TEXT_KEY | _NUMBER_KEY
 
 
-def _decoder(row: list[Any], names: dict[str, str], *around: Any) -> msgspec.json.Decoder[Any]:
-    """A decoder of requests whose rows have these fields, named on the wire as `names` says."""
-    options: dict[str, Any] = {"forbid_unknown_fields": True, "gc": False}
-    struct = msgspec.defstruct("Row", row, rename=names, **options)
-    instances = Annotated[list[struct], Meta(min_length=1)]  # type: ignore[valid-type]  # made at run time
-    return msgspec.json.Decoder(msgspec.defstruct("Request", [("instances", instances), *around], **options))
+def _struct(name: str, fields: list[Any], rename: dict[str, str] | None = None) -> Any:
+    return msgspec.defstruct(name, fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _decoder(row: Any, *around: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder of requests that have a list of these rows, and these fields around it."""
+    instances = Annotated[list[row], Meta(min_length=1)]
+    return msgspec.json.Decoder(_struct("Request", [("instances", instances), *around]))
 
 
 def _type(feature: Feature) -> Any:
@@ -175,7 +183,7 @@ def _answers(output: Output, values: Array) -> list[Any]:
     return [dict(zip(output.columns, row, strict=True)) for row in values.tolist()]
 
 
-def _rows(data: Any, signature: Signature) -> list[Any]:
+def _mappings(data: Any, signature: Signature) -> list[Any]:
     if isinstance(data, np.ndarray):
         if data.ndim != 2 or data.shape[1] != len(signature.features):
             message = f"An array must have the shape (rows, {len(signature.features)}), and has {data.shape}."

@@ -10,7 +10,8 @@ ServingError
 │   ├── TooLarge             body, decompressed body or row count over its limit
 │   └── UnsupportedMedia     a content type or content encoding nobody here reads
 ├── NotReady                 models are still being loaded and replayed
-└── PredictionFailed         the graph failed on rows that the contract accepts: a bug, ours or the bundle's
+└── InternalError            a bug, ours or a bundle's; the log says which
+    └── PredictionFailed     the graph failed on rows that the contract accepts
 """
 
 from __future__ import annotations
@@ -95,7 +96,14 @@ class NotReady(ServingError):
     code = "not_ready"
 
 
-class PredictionFailed(ServingError):
+class InternalError(ServingError):
+    code = "internal_error"
+
+
+FAILED = "servefn failed; its log says how."
+
+
+class PredictionFailed(InternalError):
     code = "prediction_failed"
 
 

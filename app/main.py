@@ -16,13 +16,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from app import cpu, openapi, schema
-from app.errors import ServingError, quoted
+from app.errors import FAILED, InternalError, ServingError, quoted
 from app.metrics import Metrics
 from app.protocols import native, operations
 from app.protocols.problem import ProblemResponse, problem
 from app.repository import Repository
+from app.scheduler import Scheduler
 from app.service import Service
 from app.settings import Settings
 
@@ -33,12 +35,12 @@ DESCRIPTION = """Trained models as stateless functions: the same row gets the sa
 Each model has operations of its own, typed by its contract. Try one: the body is filled in with a row that works."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> ASGIApp:
     """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows."""
     settings = settings or Settings()
     repository = Repository(settings.models, settings.threads or max(1, cpu.available() // settings.workers))
     metrics = Metrics()
-    service = Service(repository, [metrics], settings.max_body_bytes, settings.max_rows)
+    service = Service(repository, Scheduler(cpu.available()), [metrics], settings.max_body_bytes, settings.max_rows)
 
     async def load() -> None:
         await asyncio.to_thread(repository.load)
@@ -65,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(operations.router(repository, metrics))
     _document(app, repository, settings.max_rows)
     _handle_errors(app)
-    return app
+    return native.Predictions(app, service)
 
 
 def _greet(address: str, repository: Repository) -> None:
@@ -111,4 +113,4 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> Response:
-        return ProblemResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "servefn failed; its log says how.")
+        return problem(InternalError(FAILED))

@@ -26,7 +26,7 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     paths: Schema = {}
     schemas: Schema = dict(COMPONENTS)
     for name, by_version in catalogue.models.items():
-        paths |= _operations(by_version[next(reversed(by_version))], f"/models/{name}", name)
+        paths |= _operations(catalogue.default(name), f"/models/{name}", name)
         for version, model in by_version.items():
             paths |= _operations(model, f"/models/{name}/versions/{version}", f"{name}, version {version}")
             schemas |= _online(model, max_rows) | _keyed(model, max_rows)

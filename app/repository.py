@@ -36,6 +36,11 @@ class Catalogue:
         """Every version of every model."""
         return (model for by_version in self.models.values() for model in by_version.values())
 
+    def default(self, name: str) -> Model:
+        """The version that answers where none is named: the highest."""
+        by_version = self.models[name]
+        return by_version[next(reversed(by_version))]
+
 
 class Repository:
     """Finds a model by name and version, by default the highest. Empty, and not ready, until `load` has returned."""
@@ -77,7 +82,7 @@ class Repository:
                 raise NotReady("The models are still being loaded and replayed; try again in a second.")
             raise ModelNotFound(name, self.catalogue.models)
         if version is None:
-            return by_version[next(reversed(by_version))]
+            return self.catalogue.default(name)
         if version not in by_version:
             raise VersionNotFound(name, version, by_version)
         return by_version[version]

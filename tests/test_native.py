@@ -220,7 +220,7 @@ def test_without_a_model_the_service_is_never_ready(tmp_path: Any, caplog: pytes
 def test_a_failure_in_the_graph_is_a_500_without_a_trace(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.codec.Codec._tensors", lambda *_: {"numbers": None})
+    monkeypatch.setattr("app.codec.Codec.tensors", lambda *_: {"numbers": None})
     answer = client.post("/models/iris/predict", json={"instances": [IRIS]})
     assert (answer.status_code, answer.json()["error"]) == (500, "prediction_failed")
     assert "Traceback" not in answer.text

@@ -19,18 +19,20 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.bundle import Certificate
 from app.codec import Batch
-from app.errors import PredictionFailed, ServingError
+from app.errors import FAILED, InternalError, ServingError
 from app.predictor import Model
 from app.protocols import body
 from app.protocols.problem import described, fault, problem
-from app.repository import Rejected
+from app.repository import Catalogue, Rejected
+from app.scheduler import Answers
 from app.service import Service
-from app.signature import Feature, Kind, Output, Tensors
+from app.signature import Feature, Kind, Output
 
 log = logging.getLogger("servefn")
 
@@ -72,37 +74,82 @@ class Operation:
 
     service: Service
     decode: Callable[[Model, bytes, int], Batch]
-    encode: Callable[[Model, Batch, Tensors], dict[str, Any]]
+    encode: Callable[[Model, Batch, Answers], dict[str, Any]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        model = None
+        """For the router: the model is in the path's parameters."""
         try:
             model = self.service.model(**scope["path_params"])
+        except ServingError as error:
+            self.service.refused(None, error)
+            await problem(error)(scope, receive, send)
+        else:
+            await self.predict(model, scope, receive, send)
+
+    async def predict(self, model: Model, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        try:
             content = await body.read(scope, receive, self.service.max_body_bytes)
             batch = self.decode(model, content, self.service.max_rows)
-            outputs = await self.service.predict(model, batch.tensors, batch.rows)
-            answer = orjson.dumps(self.encode(model, batch, outputs))
+            answers = await self.service.predict(model, batch.rows)
+            answer = orjson.dumps(self.encode(model, batch, answers))
         except body.ClientGone:
             return
-        except ServingError as error:
-            if isinstance(error, PredictionFailed):
-                log.exception("%s", error)
-            self.service.refused(model, error)
-            await problem(error)(scope, receive, send)
+        except Exception as failure:  # nobody else stands between this and the server
+            await self._refuse(model, failure)(scope, receive, send)
             return
         await _send(send, answer)
-        self.service.answered(model, batch.rows, time.perf_counter() - started)
+        self.service.answered(model, len(batch.rows), time.perf_counter() - started)
+
+    def _refuse(self, model: Model, failure: Exception) -> Response:
+        error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
+        if isinstance(error, InternalError):
+            log.error("%s version %s: %s", model.name, model.version, failure, exc_info=failure)
+        self.service.refused(model, error)
+        return problem(error)
+
+
+class Predictions:
+    """The predictions straight from the server, with neither router nor middleware; all else is the application's."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self.app, self.repository = app, service.repository
+        self.operations = _operations(service)
+        self._catalogue = Catalogue()
+        self._targets: dict[str, tuple[Operation, Model]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._catalogue is not self.repository.catalogue:
+            self._follow(self.repository.catalogue)
+        if scope["type"] == "http" and scope["method"] == "POST" and (target := self._targets.get(scope["path"])):
+            operation, model = target
+            await operation.predict(model, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _follow(self, catalogue: Catalogue) -> None:
+        """Know the path of every operation of every model."""
+        paths = [(f"/models/{name}", catalogue.default(name)) for name in catalogue.models]
+        paths += [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
+        self._targets = {
+            f"{path}/{verb}": (operation, model) for path, model in paths for verb, operation in self.operations.items()
+        }
+        self._catalogue = catalogue
+
+
+def _operations(service: Service) -> dict[str, Operation]:
+    return {
+        "predict": Operation(service, lambda model, *given: model.codec.decode(*given), _online),
+        "predict/keyed": Operation(service, lambda model, *given: model.codec.decode_keyed(*given), _keyed),
+    }
 
 
 def router(service: Service) -> APIRouter:
     """The routes of this protocol."""
     routes = APIRouter()
-    online = Operation(service, lambda model, *given: model.codec.decode(*given), _online)
-    keyed = Operation(service, lambda model, *given: model.codec.decode_keyed(*given), _keyed)
-    for path in (MODEL, VERSION):
-        routes.routes.append(Route(f"{path}/predict", online, methods=["POST"]))
-        routes.routes.append(Route(f"{path}/predict/keyed", keyed, methods=["POST"]))
+    for verb, operation in _operations(service).items():
+        for path in (MODEL, VERSION):
+            routes.routes.append(Route(f"{path}/{verb}", operation, methods=["POST"]))
 
     @routes.get("/models", tags=["models"], summary="What is served, and what is not")
     async def models() -> Models:
@@ -141,12 +188,12 @@ def _summary(service: Service, model: Model) -> dict[str, Any]:
     }
 
 
-def _online(model: Model, _: Batch, outputs: Tensors) -> dict[str, Any]:
-    return {"model": model.name, "version": model.version, "predictions": model.codec.predictions(outputs)}
+def _online(model: Model, _: Batch, answers: Answers) -> dict[str, Any]:
+    return {"model": model.name, "version": model.version, "predictions": answers}
 
 
-def _keyed(model: Model, batch: Batch, outputs: Tensors) -> dict[str, Any]:
-    field, answers = batch.key_field, model.codec.predictions(outputs)
+def _keyed(model: Model, batch: Batch, answers: Answers) -> dict[str, Any]:
+    field = batch.key_field
     predictions = [{field: key, **answer} for key, answer in zip(batch.keys, answers, strict=True)]
     errors = [
         {field: key, "error": "invalid_request", "faults": [fault(one) for one in found]}

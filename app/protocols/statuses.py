@@ -14,6 +14,7 @@ STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.PredictionFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.BundleError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

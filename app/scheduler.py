@@ -1,0 +1,112 @@
+"""Natural batching: the requests that wait in one turn of the event loop share one run.
+
+There is no timer. On an idle server a request runs at the end of the turn it arrived in; under load the turns grow
+longer, more arrives in each, and the runs grow by themselves. A run that would take long goes to a thread, and what
+arrives for its model meanwhile forms the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from app.predictor import Model
+
+Answers = list[dict[str, Any]]
+
+MERGED_ROWS = 32
+"""The most rows of a request that shares its run; a larger one gains nothing by sharing."""
+
+BATCH_ROWS = 512
+"""The most rows of a shared run."""
+
+HOP = 0.001
+"""Seconds. A run that is expected to take longer than this leaves the event loop for a thread."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """The rows of one request, and the promise of their answers."""
+
+    rows: Sequence[Any]
+    answers: asyncio.Future[Answers]
+
+
+class Scheduler:
+    """Runs models for one event loop. Which rows share a run changes no answer."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
+        self._waiting: dict[Model, list[Job]] = {}
+        """What has not run yet, for each model that has a run under way or ahead."""
+
+    def submit(self, model: Model, rows: Sequence[Any]) -> asyncio.Future[Answers]:
+        """The answers to rows that the model's codec has read. Awaiting them raises PredictionFailed if the run does.
+
+        Cancel the future, and rows that have not run yet never will.
+        """
+        loop = asyncio.get_running_loop()
+        job = Job(rows, loop.create_future())
+        waiting = self._waiting.get(model)
+        if waiting is None:
+            self._waiting[model] = [job]
+            loop.call_soon(self._run, model)
+        else:
+            waiting.append(job)
+        return job.answers
+
+    def _run(self, model: Model) -> None:
+        jobs, self._waiting[model] = _next(self._waiting[model])
+        if model.seconds_per_row * sum(len(job.rows) for job in jobs) <= HOP:
+            self._settle(model, jobs, _answered(model, jobs))
+        else:
+            running = asyncio.get_running_loop().run_in_executor(self._threads, _answered, model, jobs)
+            running.add_done_callback(lambda done: self._settle(model, jobs, done.result()))
+
+    def _settle(self, model: Model, jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
+        for job, result in zip(jobs, results, strict=True):
+            if job.answers.done():
+                continue
+            if isinstance(result, Exception):
+                job.answers.set_exception(result)
+            else:
+                job.answers.set_result(result)
+        if self._waiting[model]:
+            asyncio.get_running_loop().call_soon(self._run, model)
+        else:
+            del self._waiting[model]
+
+
+def _next(waiting: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+    """The jobs of the next run, in order of arrival, and those left for later. The cancelled are in neither."""
+    live = [job for job in waiting if not job.answers.done()]
+    if not live or len(live[0].rows) > MERGED_ROWS:
+        return live[:1], live[1:]
+    taken: list[Job] = []
+    left: list[Job] = []
+    room = BATCH_ROWS
+    for job in live:
+        fits = len(job.rows) <= min(room, MERGED_ROWS)
+        (taken if fits else left).append(job)
+        room -= len(job.rows) if fits else 0
+    return taken, left
+
+
+def _answered(model: Model, jobs: Sequence[Job]) -> list[Answers | Exception]:
+    """What became of each job. When a shared run fails, each job runs alone, so that a failure stays with its own."""
+    if not jobs:
+        return []
+    try:
+        answers = model.answer([row for job in jobs for row in job.rows])
+    except Exception as error:  # whatever it is, those who wait must hear of it
+        return [error] if len(jobs) == 1 else [result for job in jobs for result in _answered(model, [job])]
+    return [answers] if len(jobs) == 1 else list(_shared(iter(answers), jobs))
+
+
+def _shared(answers: Iterator[dict[str, Any]], jobs: Sequence[Job]) -> Iterator[Answers]:
+    for job in jobs:
+        yield list(islice(answers, len(job.rows)))
