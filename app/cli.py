@@ -92,6 +92,7 @@ def _run(settings: Settings) -> None:
         log_level=settings.log_level,
         access_log=False,  # it costs more than a prediction; /metrics counts
         server_header=False,
+        proxy_headers=False,  # nothing here asks who calls
         timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first
         timeout_graceful_shutdown=30,
     )

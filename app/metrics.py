@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -19,11 +20,20 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, of no use here
 
 
+class Series(NamedTuple):
+    """What is counted for one version of a model."""
+
+    requests: Counter
+    rows: Counter
+    seconds: Histogram
+
+
 class Metrics:
     """An observer of the service. Labels come from the repository and the error table, never from a request."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._series: dict[Model, Series] = {}
         model = ["model", "version"]
         self._requests = Counter("servefn_requests", "Requests answered.", model, registry=self.registry)
         self._rows = Counter("servefn_rows", "Rows answered.", model, registry=self.registry)
@@ -46,9 +56,10 @@ class Metrics:
         )
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
-        self._requests.labels(model.name, model.version).inc()
-        self._rows.labels(model.name, model.version).inc(rows)
-        self._seconds.labels(model.name, model.version).observe(seconds)
+        series = self._series.get(model) or self._begin(model)
+        series.requests.inc()
+        series.rows.inc(rows)
+        series.seconds.observe(seconds)
 
     def refused(self, model: Model | None, error: ServingError) -> None:
         name, version = (model.name, model.version) if model else ("", "")
@@ -57,10 +68,17 @@ class Metrics:
     def serving(self, models: list[Model]) -> None:
         """Say which models are served now; the counters of each start at zero rather than with its first request."""
         self._info.clear()
+        self._series.clear()
         for model in models:
             self._info.labels(model.name, model.version, model.signature.kind, model.digest).set(1)
-            self._requests.labels(model.name, model.version)
-            self._rows.labels(model.name, model.version)
+            self._begin(model)
+
+    def _begin(self, model: Model) -> Series:
+        """The series of a model, found once: finding them costs more than counting."""
+        labels = model.name, model.version
+        series = Series(self._requests.labels(*labels), self._rows.labels(*labels), self._seconds.labels(*labels))
+        self._series[model] = series
+        return series
 
     def text(self) -> bytes:
         """The exposition, as text/plain version 0.0.4."""

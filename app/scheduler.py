@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.predictor import Model
 
@@ -28,8 +27,7 @@ HOP = 0.001
 """Seconds. A run that is expected to take longer than this leaves the event loop for a thread."""
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
+class Job(NamedTuple):
     """The rows of one request, and the promise of their answers."""
 
     rows: Sequence[Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,9 +34,9 @@ class Service:
         """Raises NotReady, ModelNotFound or VersionNotFound."""
         return self.repository.get(name, version)
 
-    async def predict(self, model: Model, rows: Sequence[Any]) -> Answers:
-        """One mapping per row that the model's codec has read. Raises PredictionFailed."""
-        return await self.scheduler.submit(model, rows)
+    def predict(self, model: Model, rows: Sequence[Any]) -> Awaitable[Answers]:
+        """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed."""
+        return self.scheduler.submit(model, rows)
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
         for observer in self.observers:

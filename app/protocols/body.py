@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from app.errors import MalformedBody, TooLarge, UnsupportedMedia
 
@@ -19,42 +18,46 @@ class ClientGone(Exception):
 
 async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone."""
-    headers = dict(scope["headers"])
-    content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower().decode("latin-1")
-    if content_type not in JSON_TYPES and not content_type.endswith("+json"):
-        raise UnsupportedMedia("Send the content type application/json.")
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    body = await _received(receive, limit)
-    return _decoded(body, headers, limit)
-
-
-async def _received(receive: Receive, limit: int) -> bytes:
+    encoding = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type" and value != b"application/json":
+            _check_type(value)
+        elif name == b"content-encoding":
+            encoding = value.strip().lower()
+        elif name == b"content-length" and int(value) > limit:
+            raise _too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts, size = [body], len(body)
-        while message.get("more_body") and size <= limit:
-            message = await receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        body = b"".join(parts)
-    if message["type"] == "http.disconnect":
-        raise ClientGone
+    if message.get("more_body") or message["type"] == "http.disconnect":
+        body = await _rest(message, receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    return body
+    return body if encoding in (b"", b"identity") else _decoded(body, encoding, limit)
 
 
-def _decoded(body: bytes, headers: Mapping[bytes, bytes], limit: int) -> bytes:
-    match headers.get(b"content-encoding", b"identity").strip().lower():
-        case b"identity" | b"":
-            return body
-        case b"gzip" | b"x-gzip":
-            return _inflated(body, limit, window=31)
-        case b"deflate":
-            return _inflated(body, limit, window=15)
+def _check_type(content_type: bytes) -> None:
+    essence = content_type.split(b";")[0].strip().lower().decode("latin-1")
+    if essence not in JSON_TYPES and not essence.endswith("+json"):
+        raise UnsupportedMedia("Send the content type application/json.")
+
+
+async def _rest(message: Message, receive: Receive, limit: int) -> bytes:
+    """A body that comes in several parts, the first of which is there; a part more than the limit at most."""
+    parts, size = [message.get("body", b"")], len(message.get("body", b""))
+    while message.get("more_body") and size <= limit:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return b"".join(parts)
+
+
+def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding in (b"gzip", b"x-gzip"):
+        return _inflated(body, limit, window=31)
+    if encoding == b"deflate":
+        return _inflated(body, limit, window=15)
     raise UnsupportedMedia("Send the body as it is, or with the content encoding gzip or deflate.")
 
 
