@@ -6,14 +6,16 @@ DOCKER ?= docker
 DOCKER_BUILD_FLAGS ?=
 USERS ?= 16
 DURATION ?= 15s
+ROUNDS ?= 5
+SECONDS ?= 2
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load
+.PHONY: help install run test check format lock models image e2e load bench bench-peers profile
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime ## Serve the committed models on 127.0.0.1:$(PORT)
 	$(BIN)/servefn serve --models models --port $(PORT)
@@ -38,6 +40,15 @@ e2e: .venv/dev ## Kill, add and stop replicas under load, on the Docker engine a
 
 load: .venv/dev ## Load a server of its own by locust: USERS, DURATION; leaves reports/load.html
 	$(BIN)/python -m tests.load.run --users $(USERS) --spawn-rate $(USERS) --run-time $(DURATION)
+
+bench: .venv/dev ## Measure servefn beside hand-written services, on two cores: ROUNDS, SECONDS; writes docs/benchmark.*
+	$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS)
+
+bench-peers: .venv/dev ## The same with the other servers of the field, each installed under build/bench/peers
+	$(BIN)/python -m bench --peers --rounds $(ROUNDS) --seconds $(SECONDS)
+
+profile: .venv/dev ## Where the time of a request goes, stage by stage
+	$(BIN)/python -m bench.profile
 
 format: .venv/dev ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -84,12 +84,10 @@ def _round(one: Round) -> dict[str, object]:
 
 
 def _bars(servers: Sequence[Server], rounds: Rounds, point: Point) -> list[Bar]:
-    bars = []
-    for server in servers:
-        rate = median(rounds.get(server.name, ()), point, per_second)
-        if rate is not None:
-            bars.append(Bar(server.title, rate * point.rows, ours=server is SERVEFN))
-    return sorted(bars, key=lambda bar: -bar.value)
+    asked = [server for server in servers if server.name in rounds and point.model in server.models]
+    rates = {server: point.rows * median(rounds[server.name], point, per_second) for server in asked}
+    fastest_first = sorted(rates.items(), key=lambda item: -item[1])
+    return [Bar(server.title, rate, ours=server is SERVEFN) for server, rate in fastest_first]
 
 
 def _check_machine() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bench.process import ServerError, free_port, post, resident, running
+from bench.process import Running, ServerError, cpu_seconds, free_port, post, resident, running
 from bench.servers import BUILD, Server
 from bench.wrk import Load, LoadError, load
 
@@ -76,20 +78,21 @@ def measure(server: Server, seconds: float) -> Round:
         env=server.environment(),
         timeout=server.timeout,
     ) as process:
-        loads = {point: _load(server, port, point, seconds) for point in points}
+        loads = {point: _load(server, process, point, seconds) for point in points}
         return Round(process.ready, resident(process.pid), loads)
 
 
-def _load(server: Server, port: int, point: Point, seconds: float) -> Load:
+def _load(server: Server, process: Running, point: Point, seconds: float) -> Load:
     call = server.call(point.model, point.rows)
-    status, answer = post(port, call)
+    status, answer = post(process.port, call)
     if status != 200:
         raise ServerError(f"{call.path} answers {status}: {answer[:200]!r}")
     server.check(point.model, point.rows, answer)
     body = _written(server, point, call.body)
-    url = f"http://127.0.0.1:{port}{call.path}"
-    load(url, body, point.connections, WARM_UP_SECONDS, CLIENT_CORE)
-    return load(url, body, point.connections, seconds, CLIENT_CORE)
+    url = f"http://127.0.0.1:{process.port}{call.path}"
+    with suppress(LoadError):  # some need longer for their first answers; the measurement that follows is strict
+        load(url, body, point.connections, WARM_UP_SECONDS, CLIENT_CORE)
+    return load(url, body, point.connections, seconds, CLIENT_CORE, partial(cpu_seconds, process.pid))
 
 
 def _written(server: Server, point: Point, content: bytes) -> Path:
@@ -99,17 +102,12 @@ def _written(server: Server, point: Point, content: bytes) -> Path:
     return body
 
 
-def median(rounds: Sequence[Round], point: Point, figure: Callable[[Load], float]) -> float | None:
-    """The middle of what the rounds say of a point, or None where the server was not asked."""
-    values = [figure(each.loads[point]) for each in rounds if point in each.loads]
-    return statistics.median(values) if values else None
+def median(rounds: Sequence[Round], point: Point, figure: Callable[[Load], float]) -> float:
+    """The middle of what the rounds say of a point."""
+    return statistics.median(figure(each.loads[point]) for each in rounds)
 
 
-def ratio(one: Sequence[Round], other: Sequence[Round], point: Point, figure: Callable[[Load], float]) -> float | None:
+def ratio(one: Sequence[Round], other: Sequence[Round], point: Point, figure: Callable[[Load], float]) -> float:
     """One server against another: the median of the ratios within a round, where both met the same neighbours."""
-    pairs = [
-        (a.loads[point], b.loads[point])
-        for a, b in zip(one, other, strict=False)
-        if point in a.loads and point in b.loads
-    ]
-    return statistics.median(figure(a) / figure(b) for a, b in pairs) if pairs else None
+    pairs = zip(one, other, strict=True)
+    return statistics.median(figure(a.loads[point]) / figure(b.loads[point]) for a, b in pairs)

@@ -59,7 +59,7 @@ def running(
     pinned = ["taskset", "-c", str(core), *command]
     with log.open("wb") as output:
         started = time.perf_counter()
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # our own command
             pinned, stdout=output, stderr=output, env={**os.environ, **env}, start_new_session=True
         )
         try:
@@ -86,8 +86,14 @@ def resident(pid: int) -> float:
     return sum(_resident(each) for each in (pid, *descendants(pid))) / 1e6
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time so far of a process and of all that descend from it and still run."""
+    return sum(_ticks(each) for each in (pid, *descendants(pid))) / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid: int) -> list[int]:
-    parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    parents = {each: _parent(each) for each in pids}
     found = [pid]
     for each in found:  # grows while it is walked
         found += [child for child, parent in parents.items() if parent == each]
@@ -121,7 +127,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     for pid in family[1:]:
-        if _parent(Path(f"/proc/{pid}")) is not None:
+        if _parent(pid) is not None:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -133,8 +139,18 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _parent(entry: Path) -> int | None:
+def _ticks(pid: int) -> int:
+    return sum(map(int, _stat(pid)[11:13]))
+
+
+def _parent(pid: int) -> int | None:
+    stat = _stat(pid)
+    return int(stat[1]) if stat else None
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on; none once the process is gone."""
     try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return None
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

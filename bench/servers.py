@@ -38,11 +38,16 @@ class Server:
     wire: Wire | None
     path: str = "/models/{name}/predict"
     models: tuple[str, ...] = models.MODELS
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
     timeout: float = 60
 
     def started_by(self, port: int) -> list[str]:
         return [part.format(port=port, models=MODELS) for part in self.command]
+
+    def shown(self) -> str:
+        """The command for a reader: no path of this machine."""
+        command = " ".join(self.command).replace(f"{Path(sys.executable).parent}/", "").replace(f"{ROOT}/", "")
+        return command.format(port="PORT", models=MODELS.relative_to(ROOT))
 
     def environment(self) -> dict[str, str]:
         """One core, so one thread for each library that would take more; nothing is sent home."""

@@ -93,4 +93,6 @@ def _install(venv: Path, requirements: Path) -> None:
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)],
         [uv, "pip", "install", "--quiet", "--python", python, "-r", str(requirements)],
     ):
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+        subprocess.run(  # noqa: S603  # our own command
+            command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
