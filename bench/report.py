@@ -17,11 +17,12 @@ Figure = Callable[[Load], float]
 
 METHOD = """One server process on one core, wrk on another; each server in turn, round after round. The figures are \
 medians over the rounds; a ratio is the median of the ratios within each round. *1 row × 16* is 1 row in a request and \
-16 connections, each with one request under way. Before it is measured, a server must answer what scikit-learn \
-answers, to 1e-5; with one answer other than 2xx it has no figures. *CPU* is the processor time of the server and its \
-children per request, which other work on the machine disturbs least; *by CPU* is the ratio of those. *Ready* is the \
-time from the start of the command until each model has answered its first prediction; *RSS* is after the load, of the \
-process and its children."""
+16 connections, each with one request under way. Where a service's author writes its decoding, rows come by name, as \
+servefn's do; where the server decides, they come as it takes them fastest. Before it is measured, a server must \
+answer what scikit-learn answers, to 1e-5; with one answer other than 2xx it has no figures. *CPU* is the processor \
+time of the server and its children per request, which other work on the machine disturbs least; *by CPU* is the ratio \
+of those. *Ready* is the time from the start of the command until each model has answered its first prediction; *RSS* \
+is after the load, of the process and its children."""
 
 
 @dataclass(frozen=True)

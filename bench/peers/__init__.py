@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def _pairs(found: Any) -> list[float]:
 
 
 V2 = Wire("a tensor, Open Inference Protocol", _tensor, _first_tensor)
-V1 = Wire("rows of numbers", lambda rows: {"instances": rows.tolist()}, lambda found: _pairs(found["predictions"]))
+V1 = replace(INSTANCES, probabilities=lambda found: _pairs(found["predictions"]))
 ARRAY = Wire("rows of numbers", lambda rows: {"instances": rows.tolist()}, _pairs)
 INVOCATIONS = Wire(
     "rows of numbers",
@@ -41,38 +43,35 @@ INVOCATIONS = Wire(
 )
 
 
-def _peer(name: str, title: str, wire: Wire, path: str, **other: Any) -> Server:
+def _peer(name: str, title: str, wire: Wire, path: str, env: Mapping[str, str] | None = None, **other: Any) -> Server:
     python, script = str(VENVS / name / "bin" / "python"), str(HERE / name / "serve.py")
-    env: Mapping[str, str] = {"PATH": f"{VENVS / name / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
-    return Server(name, title, (python, script, "{port}"), wire, path, env=env, timeout=180, **other)
+    found = {"PATH": f"{VENVS / name / 'bin'}:/usr/local/bin:/usr/bin:/bin", **(env or {})}
+    return Server(name, title, (python, script, "{port}"), wire, path, env=found, timeout=180, **other)
 
+
+RAY = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
 
 PEERS = (
     _peer("kserve", "KServe (onnxruntime)", V1, "/v1/models/{name}:predict"),
     _peer("litserve", "LitServe (onnxruntime)", INSTANCES, "/{name}"),
     _peer("mlserver", "MLServer (scikit-learn)", V2, "/v2/models/{name}/infer"),
     _peer("bentoml", "BentoML (onnxruntime)", ARRAY, "/{name}"),
-    _peer("ray", "Ray Serve (onnxruntime)", INSTANCES, "/{name}"),
+    _peer("ray", "Ray Serve (onnxruntime)", INSTANCES, "/{name}", RAY),
     _peer("mlflow", "MLflow (onnxruntime)", INVOCATIONS, "/invocations", models=("logistic",)),
 )
 
 
 def install(peers: Sequence[Server], say: Callable[[str], None]) -> dict[str, str]:
-    """Make the environment of each peer, unless it is there; return those that could not be had, and why."""
+    """Make the environment of each peer, unless it is there, and let it prepare the models; return who could not."""
     failed = {}
     for peer in peers:
-        wanted, there = HERE / peer.name / "requirements.txt", VENVS / peer.name / "installed.txt"
-        if there.exists() and there.read_text() == wanted.read_text():
-            continue
-        say(f"installing {peer.title}")
         try:
-            _install(VENVS / peer.name, wanted)
+            _install(peer, say)
+            _prepare(peer)
         except subprocess.SubprocessError as error:
             output = str(getattr(error, "stderr", "") or error).strip()
             failed[peer.name] = f"not installed: {output.splitlines()[-1]}"
             say(f"  left out: {failed[peer.name]}")
-            continue
-        shutil.copyfile(wanted, there)
     return failed
 
 
@@ -86,13 +85,26 @@ def versions(peers: Sequence[Server]) -> dict[str, str]:
     return found
 
 
-def _install(venv: Path, requirements: Path) -> None:
+def _install(peer: Server, say: Callable[[str], None]) -> None:
+    venv, wanted = VENVS / peer.name, HERE / peer.name / "requirements.txt"
+    there = venv / "installed.txt"
+    if there.exists() and there.read_text() == wanted.read_text():
+        return
+    say(f"installing {peer.title}")
     uv = str(Path(sys.executable).with_name("uv"))
-    python = str(venv / "bin" / "python")
-    for command in (
-        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)],
-        [uv, "pip", "install", "--quiet", "--python", python, "-r", str(requirements)],
-    ):
-        subprocess.run(  # noqa: S603  # our own command
-            command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS
-        )
+    _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv))
+    _run(uv, "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "-r", str(wanted))
+    shutil.copyfile(wanted, there)
+
+
+def _prepare(peer: Server) -> None:
+    """What a peer does once for its models, before it is started, is in its prepare.py."""
+    script = HERE / peer.name / "prepare.py"
+    if script.exists():
+        _run(str(VENVS / peer.name / "bin" / "python"), str(script), env={**os.environ, **peer.environment()})
+
+
+def _run(*command: str, env: Mapping[str, str] | None = None) -> None:
+    subprocess.run(  # noqa: S603  # our own commands
+        command, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS, env=env
+    )

@@ -29,7 +29,7 @@ class Onnx(kserve.Model):
         return self.ready
 
     async def predict(self, payload: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        numbers = np.array(payload["instances"], dtype=np.float64)
+        numbers = np.array([list(row.values()) for row in payload["instances"]], dtype=np.float64)
         return {"predictions": self.session.run(["probabilities"], {"numbers": numbers})[0].tolist()}
 
 

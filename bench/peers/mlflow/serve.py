@@ -5,16 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
-
-import mlflow.onnx
-import onnx
 
 MODELS = Path(os.environ["BENCH_MODELS"])
 
 if __name__ == "__main__":
-    folder = Path(tempfile.mkdtemp(prefix="mlflow-")) / "model"
-    mlflow.onnx.save_model(onnx.load(MODELS / "logistic" / "1" / "model.onnx"), folder, pip_requirements=[])
-    command = ["mlflow", "models", "serve", "--model-uri", str(folder), "--env-manager", "local", "--workers", "1"]
-    os.execvp("mlflow", [*command, "--host", "127.0.0.1", "--port", sys.argv[1]])  # noqa: S606, S607
+    command = ["mlflow", "models", "serve", "--model-uri", str(MODELS / "logistic.mlflow"), "--env-manager", "local"]
+    os.execvp("mlflow", [*command, "--workers", "1", "--host", "127.0.0.1", "--port", sys.argv[1]])  # noqa: S606, S607

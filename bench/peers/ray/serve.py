@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Ray Serve: one replica per model, many requests at once in it, no access log."""
+"""Ray Serve: its documented mode for throughput, one replica per model with many requests at once, no access log."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+import ray
 from ray import serve
 from starlette.requests import Request
 
@@ -35,6 +36,7 @@ class Onnx:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     serve.start(
         http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config={"enable_access_log": False}
     )
