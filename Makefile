@@ -63,6 +63,7 @@ lock: .venv/dev ## Pin every dependency anew, with hashes
 	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	echo locust | $(COMPILE) - -c requirements/dev.txt -o tests/load/requirements.txt
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "servefn needs Python 3.11 or newer; set PYTHON=")'

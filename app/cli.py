@@ -10,10 +10,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import click
-import uvicorn
 from pydantic import ValidationError
 
 from app.metrics import MULTIPROCESS
+from app.server import run
 from app.settings import PREFIX, Settings
 
 
@@ -78,21 +78,4 @@ def serve(**given: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
         if settings.workers > 1:
             os.environ.setdefault(MULTIPROCESS, shared)
-        _run(settings)
-
-
-def _run(settings: Settings) -> None:
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_config=None,
-        log_level=settings.log_level,
-        access_log=False,  # it costs more than a prediction; /metrics counts
-        server_header=False,
-        proxy_headers=False,  # nothing here asks who calls
-        timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first
-        timeout_graceful_shutdown=30,
-    )
+        run(settings)

@@ -34,49 +34,78 @@ class Job(NamedTuple):
     answers: asyncio.Future[Answers]
 
 
+TURN = "servefn.turn"
+"""The ASGI extension under which the server gives each request its turn."""
+
+
+class Turn:
+    """One turn of the event loop, as the server sees it: how many requests it has read that have not begun."""
+
+    __slots__ = ("starting",)
+
+    def __init__(self, starting: int = 0) -> None:
+        self.starting = starting
+
+
 class Scheduler:
     """Runs models for one event loop. Which rows share a run changes no answer."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self._waiting: dict[Model, list[Job]] = {}
-        """What has not run yet, for each model that has a run under way or ahead."""
+        self._busy: set[Model] = set()
+        """The models that run in a thread."""
+        self._called = False
+        """Whether the loop will call when its turn is over."""
 
-    def submit(self, model: Model, rows: Sequence[Any]) -> asyncio.Future[Answers]:
+    def submit(self, model: Model, rows: Sequence[Any], *, last: bool = False) -> asyncio.Future[Answers]:
         """The answers to rows that the model's codec has read. Awaiting them raises PredictionFailed if the run does.
 
+        What waits runs when the loop's turn is over, or now, if this is known to be the `last` request of the turn.
         Cancel the future, and rows that have not run yet never will.
         """
         loop = asyncio.get_running_loop()
         job = Job(rows, loop.create_future())
-        waiting = self._waiting.get(model)
-        if waiting is None:
-            self._waiting[model] = [job]
-            loop.call_soon(self._run, model)
-        else:
-            waiting.append(job)
+        self._waiting.setdefault(model, []).append(job)
+        if last:
+            self._flush()
+        elif not self._called:
+            self._called = True
+            loop.call_soon(self._flush)
         return job.answers
 
-    def _run(self, model: Model) -> None:
-        jobs, self._waiting[model] = _next(self._waiting[model])
-        if model.seconds_per_row * sum(len(job.rows) for job in jobs) <= HOP:
-            self._settle(model, jobs, _answered(model, jobs))
-        else:
-            running = asyncio.get_running_loop().run_in_executor(self._threads, _answered, model, jobs)
-            running.add_done_callback(lambda done: self._settle(model, jobs, done.result()))
+    def _flush(self) -> None:
+        """Run what waits for models that are free: here if that is quick, else in a thread."""
+        self._called = False
+        for model in [model for model in self._waiting if model not in self._busy]:
+            self._run(model)
 
-    def _settle(self, model: Model, jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
-        for job, result in zip(jobs, results, strict=True):
-            if job.answers.done():
-                continue
-            if isinstance(result, Exception):
-                job.answers.set_exception(result)
-            else:
-                job.answers.set_result(result)
-        if self._waiting[model]:
-            asyncio.get_running_loop().call_soon(self._run, model)
+    def _run(self, model: Model) -> None:
+        jobs, left = _next(self._waiting.pop(model))
+        if left:
+            self._waiting[model] = left
+            asyncio.get_running_loop().call_soon(self._flush)
+        if model.seconds_per_row * sum(len(job.rows) for job in jobs) <= HOP:
+            _settle(jobs, _answered(model, jobs))
         else:
-            del self._waiting[model]
+            self._busy.add(model)
+            running = asyncio.get_running_loop().run_in_executor(self._threads, _answered, model, jobs)
+            running.add_done_callback(lambda done: self._finished(model, jobs, done.result()))
+
+    def _finished(self, model: Model, jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
+        self._busy.discard(model)
+        _settle(jobs, results)
+        self._flush()
+
+
+def _settle(jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
+    for job, result in zip(jobs, results, strict=True):
+        if job.answers.done():
+            continue
+        if isinstance(result, Exception):
+            job.answers.set_exception(result)
+        else:
+            job.answers.set_result(result)
 
 
 def _next(waiting: Sequence[Job]) -> tuple[list[Job], list[Job]]:

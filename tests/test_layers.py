@@ -21,7 +21,7 @@ LEVELS = [
     ["app.metrics", "app.protocols.statuses", "app.protocols.body"],
     ["app.protocols.problem"],
     ["app.protocols.native", "app.protocols.operations", "app.openapi"],
-    ["app.main"],
+    ["app.main", "app.server"],
     ["app.cli"],
 ]
 """Each module imports from the rows above its own."""
@@ -31,8 +31,8 @@ ONLY = {
     "fastapi": ["app.protocols", "app.openapi", "app.main"],
     "starlette": ["app.protocols", "app.main"],
     "prometheus_client": ["app.metrics"],
-    "asyncio": ["app.scheduler", "app.main"],
-    "uvicorn": ["app.cli"],
+    "asyncio": ["app.scheduler", "app.main", "app.server"],
+    "uvicorn": ["app.server"],
     "sklearn": ["export"],
     "skl2onnx": ["export"],
     "onnx": ["export"],

@@ -30,7 +30,7 @@ from app.predictor import Model
 from app.protocols import body
 from app.protocols.problem import described, fault, problem
 from app.repository import Catalogue, Rejected
-from app.scheduler import Answers
+from app.scheduler import TURN, Answers, Turn
 from app.service import Service
 from app.signature import Feature, Kind, Output
 
@@ -91,7 +91,7 @@ class Operation:
         try:
             content = await body.read(scope, receive, self.service.max_body_bytes)
             batch = self.decode(model, content, self.service.max_rows)
-            answers = await self.service.predict(model, batch.rows)
+            answers = await self.service.predict(model, batch.rows, last=_turn(scope).starting == 0)
             answer = orjson.dumps(self.encode(model, batch, answers))
         except body.ClientGone:
             return
@@ -121,6 +121,7 @@ class Predictions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._catalogue is not self.repository.catalogue:
             self._follow(self.repository.catalogue)
+        _turn(scope).starting -= 1
         if scope["type"] == "http" and scope["method"] == "POST" and (target := self._targets.get(scope["path"])):
             operation, model = target
             await operation.predict(model, scope, receive, send)
@@ -202,6 +203,13 @@ def _keyed(model: Model, batch: Batch, answers: Answers) -> dict[str, Any]:
     return {"model": model.name, "version": model.version, "predictions": predictions, "errors": errors}
 
 
+def _turn(scope: Scope) -> Turn:
+    """The turn of the loop that a request came in; of a server that does not say, one that never seems to end."""
+    turn: Turn = scope.get("extensions", _NO_EXTENSIONS).get(TURN) or Turn(starting=2)
+    return turn
+
+
+_NO_EXTENSIONS: dict[str, Any] = {}
 _JSON = (b"content-type", b"application/json")
 
 

@@ -1,0 +1,117 @@
+"""Requests as they go over the wire, one socket at a time."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from app.server import Joined
+from tests.test_cli import serving
+from tests.test_native import IRIS
+
+BODY = json.dumps({"instances": [IRIS]}).encode()
+POST = b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+class Wire:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("writes", "written"),
+    [
+        ([b"HTTP/1.1 200 OK\r\n\r\n", b"body", b"more"], [b"HTTP/1.1 200 OK\r\n\r\nbody", b"more"]),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n"], [b"HTTP/1.1 100 Continue\r\n\r\n"]),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n", None], [b"HTTP/1.1 204 No Content\r\n\r\n"]),
+        (2 * [b"HTTP/1.1 200 OK\r\n\r\n", b"body"], 2 * [b"HTTP/1.1 200 OK\r\n\r\nbody"]),
+    ],
+)
+def test_a_head_leaves_with_its_body(writes: list[bytes | None], written: list[bytes]) -> None:
+    wire = Wire()
+    joined = Joined(wire)  # type: ignore[arg-type]  # as much of a transport as is asked of it
+    for data in writes:
+        joined.flush() if data is None else joined.write(data)
+    assert wire.written == written
+
+
+def test_a_head_without_a_body_leaves_when_the_connection_closes() -> None:
+    wire = Wire()
+    joined = Joined(wire)  # type: ignore[arg-type]
+    joined.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    joined.close()
+    assert (wire.written, wire.closed) == ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    with serving() as (process, address):
+        yield process, int(address.rsplit(":", 1)[1])
+
+
+def talk(port: int, *parts: bytes, hang_up: bool = False) -> bytes:
+    """Everything that comes back until the server closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for part in parts:
+            connection.sendall(part)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def length(content: bytes) -> bytes:
+    return b"content-length: %d\r\n\r\n" % len(content)
+
+
+def test_a_body_may_come_in_pieces(server: tuple[subprocess.Popen[str], int]) -> None:
+    answer = talk(server[1], POST + b"connection: close\r\n" + length(BODY), BODY[:20], BODY[20:])
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"label":"setosa"' in answer
+
+
+def test_requests_may_be_pipelined(server: tuple[subprocess.Popen[str], int]) -> None:
+    one = POST + length(BODY) + BODY
+    last = POST + b"connection: close\r\n" + length(BODY) + BODY
+    answer = talk(server[1], one + one + last)
+    assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b'"label":"setosa"') == 3
+
+
+def test_head_and_health_requests_go_through(server: tuple[subprocess.Popen[str], int]) -> None:
+    answer = talk(server[1], b"HEAD /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 405")
+    answer = talk(server[1], b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.endswith(b'{"live":true}')
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"\x00\xff\x16\x03\x01",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /models/iris/predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /models/iris/predict HTTP/1.1\r\ncontent-length: x\r\n\r\n",
+        POST + b"content-length: 99999\r\n\r\n{",
+        POST + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /%00%ff%0a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    ],
+)
+def test_noise_neither_stops_nor_breaks_the_server(server: tuple[subprocess.Popen[str], int], noise: bytes) -> None:
+    process, port = server
+    answer = talk(port, noise, hang_up=True)
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert talk(port, POST + b"connection: close\r\n" + length(BODY), BODY).startswith(b"HTTP/1.1 200")
+    assert process.poll() is None
