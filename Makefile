@@ -9,6 +9,7 @@ DURATION ?= 15s
 ROUNDS ?= 5
 SECONDS ?= 2
 BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
