@@ -60,7 +60,7 @@ models: .venv/dev ## Train and export the two example models again
 	$(BIN)/python -m export.examples.flights
 
 lock: .venv/dev ## Pin every dependency anew, with hashes
-	$(COMPILE) pyproject.toml --extra export --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra export --extra arrow --extra zstd --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt

@@ -63,7 +63,7 @@ class Codec:
             rows = self._online.decode(body).instances
         except _REFUSED as error:
             raise self._refusal(body, max_rows, error) from None
-        _bounded(rows, max_rows)
+        bounded(len(rows), max_rows)
         if self._enumerated and not self._known(rows):
             raise self._refusal(body, max_rows)
         return Batch(rows=rows)
@@ -75,7 +75,7 @@ class Codec:
         except _REFUSED as error:
             return self._sifted(body, max_rows, error)
         rows = request.instances
-        _bounded(rows, max_rows)
+        bounded(len(rows), max_rows)
         keys = [row.key for row in rows]
         if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(rows):
             return self._sifted(body, max_rows)
@@ -89,9 +89,7 @@ class Codec:
         rows = _mappings(data, self.signature)
         if not rows:
             raise InvalidRequest([Fault(code="no_rows", message="There are no rows to predict.")])
-        if found := list(chain.from_iterable(faults.in_rows(rows, self.signature))):
-            raise _invalid(found)
-        return self._structs(rows)
+        return self.sifted(rows, None).rows
 
     def tensors(self, rows: Sequence[Any]) -> dict[str, Array]:
         """What the graph takes for these rows."""
@@ -100,9 +98,7 @@ class Codec:
             dtype = np.float64 if name == NUMBERS else np.object_
             tensors[name] = np.array(list(map(getter, rows)), dtype=dtype).reshape(len(rows), -1)
         if STRINGS in tensors:
-            strings = tensors[STRINGS]
-            strings[strings == MISSING] = MISSING + MISSING  # a client's own text is never a missing value
-            strings[np.equal(strings, np.array(None))] = MISSING
+            marked(tensors[STRINGS])
         return tensors
 
     def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
@@ -124,16 +120,33 @@ class Codec:
 
     def _refusal(self, body: bytes, max_rows: int, error: Exception | None = None) -> InvalidRequest:
         rows, found = faults.envelope(faults.parse(body), keyed=False)
-        _bounded(rows, max_rows)
+        bounded(len(rows), max_rows)
         found += chain.from_iterable(faults.in_rows(rows, self.signature))
         return _invalid(found or [_unexplained(error)])
 
     def _sifted(self, body: bytes, max_rows: int, error: Exception | None = None) -> Batch:
         document = faults.parse(body)
         rows, around = faults.envelope(document, keyed=True)
-        _bounded(rows, max_rows)
+        bounded(len(rows), max_rows)
         key_field = self.signature.key if around else document.get(faults.KEY_FIELD, self.signature.key)
-        around += faults.in_keys(rows, self.signature, key_field)
+        return self._keyed_batch(rows, key_field, around, error)
+
+    def sifted(self, rows: Sequence[Any], key_field: str | None) -> Batch:
+        """Rows as JSON has them: all of them without a key field, with one the good, and the others set apart.
+
+        Raises InvalidRequest.
+        """
+        if key_field is not None:
+            return self._keyed_batch(rows, key_field, [], None)
+        if found := list(chain.from_iterable(faults.in_rows(rows, self.signature))):
+            raise _invalid(found)
+        return Batch(rows=self._structs(rows))
+
+    def _keyed_batch(
+        self, rows: Sequence[Any], key_field: str, around: Sequence[Fault], error: Exception | None
+    ) -> Batch:
+        """The good rows and the faults of the bad. Raises InvalidRequest if none is good, or the keys are not."""
+        around = [*around, *faults.in_keys(rows, self.signature, key_field)]
         in_rows = faults.in_rows(rows, self.signature, key_field)
         good = [row for row, found in zip(rows, in_rows, strict=True) if not found]
         if around or not good:
@@ -144,6 +157,12 @@ class Codec:
             keys=[row[key_field] for row in good],
             errors={row[key_field]: found for row, found in zip(rows, in_rows, strict=True) if found},
         )
+
+
+def marked(strings: Array) -> None:
+    """Put what the graph knows as a missing string where there is None."""
+    strings[strings == MISSING] = MISSING + MISSING  # a client's own text is never a missing value
+    strings[np.equal(strings, np.array(None))] = MISSING
 
 
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -204,9 +223,10 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _bounded(rows: Sequence[Any], max_rows: int) -> None:
-    if len(rows) > max_rows:
-        raise TooLarge(f"The request has {len(rows)} rows, and the limit is {max_rows}; send it in parts.")
+def bounded(rows: int, max_rows: int) -> None:
+    """Raises TooLarge."""
+    if rows > max_rows:
+        raise TooLarge(f"The request has {rows} rows, and the limit is {max_rows}; send it in parts.")
 
 
 def _invalid(found: Sequence[Fault]) -> InvalidRequest:

@@ -8,7 +8,8 @@ ServingError
 │   ├── MalformedBody        the body is not what its content type says
 │   ├── InvalidRequest       the body is well formed and breaks the contract: every fault is listed
 │   ├── TooLarge             body, decompressed body or row count over its limit
-│   └── UnsupportedMedia     a content type or content encoding nobody here reads
+│   ├── UnsupportedMedia     a content type or content encoding nobody here reads
+│   └── NotAcceptable        a content type nobody here writes
 ├── NotReady                 models are still being loaded and replayed
 └── InternalError            a bug, ours or a bundle's; the log says which
     └── PredictionFailed     the graph failed on rows that the contract accepts
@@ -17,9 +18,9 @@ ServingError
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ServingError(Exception):
@@ -71,6 +72,10 @@ class Fault:
     got: str | None = None
     suggestion: str | None = None
 
+    def document(self) -> dict[str, Any]:
+        """The fault without the members that do not apply to it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
 
 class InvalidRequest(RequestError):
     """The request breaks the contract. `faults` has every fault, `total` counts those beyond the listing's cap too."""
@@ -90,6 +95,10 @@ class TooLarge(RequestError):
 
 class UnsupportedMedia(RequestError):
     code = "unsupported_media_type"
+
+
+class NotAcceptable(RequestError):
+    code = "not_acceptable"
 
 
 class NotReady(ServingError):

@@ -18,7 +18,7 @@ from app.signature import SAFE_INTEGER, Datatype, Feature, Signature
 MAX_KEY = 256
 """Characters of a string key."""
 
-INSTANCES, KEY_FIELD = "instances", "key_field"
+INSTANCES, COLUMNS, KEY_FIELD = "instances", "columns", "key_field"
 
 
 def parse(body: bytes) -> Any:
@@ -41,10 +41,7 @@ def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
     """The rows of a request document, and what is wrong around them."""
     if not isinstance(document, dict):
         return [], [_fault("wrong_type", "the body", 'an object {"instances": […]}', document)]
-    known = [INSTANCES, KEY_FIELD] if keyed else [INSTANCES]
-    faults = [_unknown(name, known) for name in document if name not in known]
-    if KEY_FIELD in known and not _is_text(document.get(KEY_FIELD, "")):
-        faults.append(_fault("wrong_type", "key_field", "text", document[KEY_FIELD], field=KEY_FIELD))
+    faults = _around(document, INSTANCES, keyed=keyed)
     rows = document.get(INSTANCES)
     if INSTANCES not in document:
         faults.append(
@@ -60,22 +57,38 @@ def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
     return (rows if isinstance(rows, list) else []), faults
 
 
+def around_columns(document: Any, *, keyed: bool) -> list[Fault]:
+    """What is wrong with a request document of columns, but for what is in them."""
+    faults = _around(document, COLUMNS, keyed=keyed)
+    columns = document[COLUMNS]
+    if not isinstance(columns, dict):
+        faults.append(_fault("wrong_type", "columns", "an object of lists", columns, field=COLUMNS))
+    elif bad := next((name for name, values in columns.items() if not isinstance(values, list)), None):
+        faults.append(_fault("wrong_type", f"column {quoted(bad)}", "a list", columns[bad], field=quoted(bad)[1:-1]))
+    return faults
+
+
 def in_rows(rows: Sequence[Any], signature: Signature, key_field: str | None = None) -> list[list[Fault]]:
     """The faults of each row, an empty list for a good one."""
     features = {feature.name: feature for feature in signature.features}
     return [list(_in_row(number, row, features, key_field)) for number, row in enumerate(rows)]
 
 
+def in_key_field(signature: Signature, key_field: str) -> list[Fault]:
+    """What is wrong with the name of a key field, which must be unlike any other in a request or an answer."""
+    taken = {"error", "faults", *(feature.name for feature in signature.features)}
+    for output in signature.outputs:
+        taken |= {output.name, *(f"{output.name}.{column}" for column in output.columns)}
+    if key_field not in taken:
+        return []
+    message = f"key_field {quoted(key_field)} is a feature or an output of the model; name another field."
+    return [Fault(code="invalid_key", field=KEY_FIELD, message=message)]
+
+
 def in_keys(rows: Sequence[Any], signature: Signature, key_field: str) -> list[Fault]:
     """What is wrong with the keys, each of which must be there, be text or an integer, and be unlike the others."""
-    if key_field in {feature.name for feature in signature.features}:
-        return [
-            Fault(
-                code="invalid_key",
-                field=KEY_FIELD,
-                message=f"key_field {quoted(key_field)} is a feature of the model; name another field.",
-            )
-        ]
+    if found := in_key_field(signature, key_field):
+        return found
     keys = [row.get(key_field) if isinstance(row, dict) else None for row in rows]
     count = Counter(key for key in keys if is_key(key))
     faults = []
@@ -97,10 +110,16 @@ def in_keys(rows: Sequence[Any], signature: Signature, key_field: str) -> list[F
     return faults
 
 
+def duplicate_field(name: str) -> Fault:
+    """What is wrong with columns of which several have the same name."""
+    message = f"the column {quoted(name)} is there more than once; names must differ."
+    return Fault(code="duplicate_field", message=message, field=quoted(name)[1:-1])
+
+
 def is_key(value: Any) -> bool:
     """Whether a value can be a key: text of 1 to MAX_KEY characters, or an integer that JSON keeps exact."""
     if isinstance(value, str):
-        return 0 < len(value) <= MAX_KEY and _is_text(value)
+        return 0 < len(value) <= MAX_KEY and is_text(value)
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= SAFE_INTEGER
 
 
@@ -132,6 +151,14 @@ def _bounds(feature: Feature) -> str:
     raise AssertionError
 
 
+def _around(document: Mapping[str, Any], member: str, *, keyed: bool) -> list[Fault]:
+    known = [member, KEY_FIELD] if keyed else [member]
+    faults = [_unknown(name, known) for name in document if name not in known]
+    if keyed and not is_text(document.get(KEY_FIELD, "")):
+        faults.append(_fault("wrong_type", "key_field", "text", document[KEY_FIELD], field=KEY_FIELD))
+    return faults
+
+
 def _in_row(number: int, row: Any, features: Mapping[str, Feature], key_field: str | None) -> Iterator[Fault]:
     if not isinstance(row, dict):
         yield _fault("wrong_type", f"row {number}", "an object with the features as fields", row, row=number)
@@ -156,7 +183,7 @@ def _wrong(feature: Feature, value: Any) -> str | None:
     if value is None:
         return None if feature.nullable else "null_not_allowed"
     if feature.datatype is Datatype.BYTES:
-        right_type = isinstance(value, str) and _is_text(value)
+        right_type = isinstance(value, str) and is_text(value)
     elif feature.datatype is Datatype.BOOL:
         right_type = isinstance(value, bool)
     else:
@@ -246,7 +273,7 @@ def _type_name(value: Any) -> str:
     return _TYPE_NAMES.get(type(value), type(value).__name__)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     """Whether a value is a string that UTF-8 can hold, so without lone surrogates."""
     if not isinstance(value, str):
         return False

@@ -8,14 +8,15 @@ arrives for its model meanwhile forms the next one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from app.predictor import Model
 
 Answers = list[dict[str, Any]]
+T = TypeVar("T")
 
 MERGED_ROWS = 32
 """The most rows of a request that shares its run; a larger one gains nothing by sharing."""
@@ -73,6 +74,12 @@ class Scheduler:
             self._called = True
             loop.call_soon(self._flush)
         return job.answers
+
+    async def alone(self, work: Callable[[], T], seconds: float) -> T:
+        """What some work returns; in a thread if it is expected to take so long that it would hold the loop."""
+        if seconds <= HOP:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _flush(self) -> None:
         """Run what waits for models that are free: here if that is quick, else in a thread."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Repository
 from app.scheduler import Answers, Scheduler
+
+T = TypeVar("T")
 
 
 class Observer(Protocol):
@@ -40,6 +42,10 @@ class Service:
         `last` says that no other request of this turn of the loop is still to come.
         """
         return self.scheduler.submit(model, rows, last=last)
+
+    def alone(self, work: Callable[[], T], seconds: float) -> Awaitable[T]:
+        """What some work returns that shares its run with no other; `seconds` is what it is expected to take."""
+        return self.scheduler.alone(work, seconds)
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
         for observer in self.observers:

@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import AsyncIterator, Iterator
 
 from starlette.types import Message, Receive, Scope
 
-from app.errors import MalformedBody, TooLarge, UnsupportedMedia
-
-JSON_TYPES = ("application/json", "text/json", "")
-"""Content types read as JSON. A request without one is taken to mean JSON."""
+from app.errors import TooLarge
+from app.protocols.coding import Unfolded, unfolded
 
 
 class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody is left to answer."""
 
 
-async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone."""
-    encoding = b""
+def plain(scope: Scope, limit: int) -> bool:
+    """Whether the headers say what most do: JSON as it is, for JSON, and not too long. A missing type means JSON."""
     for name, value in scope["headers"]:
-        if name == b"content-type" and value != b"application/json":
-            _check_type(value)
-        elif name == b"content-encoding":
-            encoding = value.strip().lower()
-        elif name == b"content-length" and int(value) > limit:
-            raise _too_large(limit)
+        if name == b"content-type":
+            if value != b"application/json":
+                return False
+        elif name == b"accept":
+            if value not in (b"*/*", b"application/json"):
+                return False
+        elif name == b"content-encoding" or (name == b"content-length" and int(value) > limit):
+            return False
+    return True
+
+
+async def read(receive: Receive, limit: int) -> bytes:
+    """The whole body as it came. Raises TooLarge or ClientGone."""
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body") or message["type"] == "http.disconnect":
         body = await _rest(message, receive, limit)
     if len(body) > limit:
-        raise _too_large(limit)
-    return body if encoding in (b"", b"identity") else _decoded(body, encoding, limit)
+        raise too_large(limit)
+    return body
 
 
-def _check_type(content_type: bytes) -> None:
-    essence = content_type.split(b";")[0].strip().lower().decode("latin-1")
-    if essence not in JSON_TYPES and not essence.endswith("+json"):
-        raise UnsupportedMedia("Send the content type application/json.")
+async def decoded(receive: Receive, coding: bytes, limit: int) -> bytes:
+    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone."""
+    if coding in (b"", b"identity"):
+        return await read(receive, limit)
+    reader = unfolded(coding)
+    parts, size = [], 0
+    for part in _unfolded(reader, await read(receive, limit)):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+    reader.end()
+    return b"".join(parts)
+
+
+async def parts(receive: Receive, coding: bytes) -> AsyncIterator[bytes]:
+    """The body as it comes, decompressed. Raises UnsupportedMedia, MalformedBody or ClientGone."""
+    reader = None if coding in (b"", b"identity") else unfolded(coding)
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        content, more = message.get("body", b""), message.get("more_body", False)
+        for part in _unfolded(reader, content) if reader else [content]:
+            yield part
+    if reader:
+        reader.end()
+
+
+def _unfolded(reader: Unfolded, content: bytes) -> Iterator[bytes]:
+    return reader.parts(content) if content else iter(())
 
 
 async def _rest(message: Message, receive: Receive, limit: int) -> bytes:
@@ -53,26 +85,5 @@ async def _rest(message: Message, receive: Receive, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _decoded(body: bytes, encoding: bytes, limit: int) -> bytes:
-    if encoding in (b"gzip", b"x-gzip"):
-        return _inflated(body, limit, window=31)
-    if encoding == b"deflate":
-        return _inflated(body, limit, window=15)
-    raise UnsupportedMedia("Send the body as it is, or with the content encoding gzip or deflate.")
-
-
-def _inflated(body: bytes, limit: int, window: int) -> bytes:
-    stream = zlib.decompressobj(wbits=window)
-    try:
-        plain = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise MalformedBody("The body is not what its content encoding says.") from error
-    if len(plain) > limit:
-        raise _too_large(limit)
-    if not stream.eof or stream.unused_data:
-        raise MalformedBody("The compressed body is cut short, or something follows it.")
-    return plain
-
-
-def _too_large(limit: int) -> TooLarge:
+def too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than {limit} bytes, decompressed; send it in parts.")

@@ -26,9 +26,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.bundle import Certificate
 from app.codec import Batch
 from app.errors import FAILED, InternalError, ServingError
+from app.formats.json import columnar, keyed, online
 from app.predictor import Model
 from app.protocols import body
-from app.protocols.problem import described, fault, problem
+from app.protocols.coding import PAYS
+from app.protocols.problem import described, problem
+from app.protocols.tables import Reply, Tables, packed
 from app.repository import Catalogue, Rejected
 from app.scheduler import TURN, Answers, Turn
 from app.service import Service
@@ -70,9 +73,13 @@ class Contract(Summary):
 
 @dataclass(frozen=True)
 class Operation:
-    """One way to predict, as an ASGI application: read, decode, predict, encode."""
+    """One way to predict, as an ASGI application: read, decode, predict, encode.
+
+    Rows of JSON answered in JSON are done here; `tables` does everything else.
+    """
 
     service: Service
+    tables: Tables
     decode: Callable[[Model, bytes, int], Batch]
     encode: Callable[[Model, Batch, Answers], dict[str, Any]]
 
@@ -89,17 +96,23 @@ class Operation:
     async def predict(self, model: Model, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         try:
-            content = await body.read(scope, receive, self.service.max_body_bytes)
-            batch = self.decode(model, content, self.service.max_rows)
-            answers = await self.service.predict(model, batch.rows, last=_turn(scope).starting == 0)
-            answer = orjson.dumps(self.encode(model, batch, answers))
+            limit = self.service.max_body_bytes
+            content = await body.read(receive, limit) if body.plain(scope, limit) else None
+            if content is None or columnar(content):
+                reply = await self.tables.reply(model, scope, receive, content)
+            else:
+                batch = self.decode(model, content, self.service.max_rows)
+                answers = await self.service.predict(model, batch.rows, last=_turn(scope).starting == 0)
+                reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, len(batch.rows))
+                if len(reply.content) >= PAYS:
+                    reply = await packed(self.service, scope, reply)
         except body.ClientGone:
             return
         except Exception as failure:  # nobody else stands between this and the server
             await self._refuse(model, failure)(scope, receive, send)
             return
-        await _send(send, answer)
-        self.service.answered(model, len(batch.rows), time.perf_counter() - started)
+        await reply(send)
+        self.service.answered(model, reply.rows, time.perf_counter() - started)
 
     def _refuse(self, model: Model, failure: Exception) -> Response:
         error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
@@ -140,8 +153,12 @@ class Predictions:
 
 def _operations(service: Service) -> dict[str, Operation]:
     return {
-        "predict": Operation(service, lambda model, *given: model.codec.decode(*given), _online),
-        "predict/keyed": Operation(service, lambda model, *given: model.codec.decode_keyed(*given), _keyed),
+        "predict": Operation(
+            service, Tables(service, keyed=False), lambda model, *given: model.codec.decode(*given), _online
+        ),
+        "predict/keyed": Operation(
+            service, Tables(service, keyed=True), lambda model, *given: model.codec.decode_keyed(*given), keyed
+        ),
     }
 
 
@@ -190,17 +207,7 @@ def _summary(service: Service, model: Model) -> dict[str, Any]:
 
 
 def _online(model: Model, _: Batch, answers: Answers) -> dict[str, Any]:
-    return {"model": model.name, "version": model.version, "predictions": answers}
-
-
-def _keyed(model: Model, batch: Batch, answers: Answers) -> dict[str, Any]:
-    field = batch.key_field
-    predictions = [{field: key, **answer} for key, answer in zip(batch.keys, answers, strict=True)]
-    errors = [
-        {field: key, "error": "invalid_request", "faults": [fault(one) for one in found]}
-        for key, found in batch.errors.items()
-    ]
-    return {"model": model.name, "version": model.version, "predictions": predictions, "errors": errors}
+    return online(model, answers)
 
 
 def _turn(scope: Scope) -> Turn:
@@ -210,10 +217,4 @@ def _turn(scope: Scope) -> Turn:
 
 
 _NO_EXTENSIONS: dict[str, Any] = {}
-_JSON = (b"content-type", b"application/json")
-
-
-async def _send(send: Send, content: bytes) -> None:
-    headers = [_JSON, (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+_JSON = [(b"content-type", b"application/json")]

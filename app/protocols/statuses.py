@@ -13,6 +13,7 @@ STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
     errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.PredictionFailed: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,0 +1,124 @@
+"""What a format is: media types, a way to read questions and a way to write answers.
+
+Each is a module of `app.formats` with one function to read a whole body and one to write a whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from app.columns import Column, Question, Terms
+from app.errors import Fault
+from app.predictor import Model
+from app.signature import Array, Tensors
+
+ERROR = "error"
+"""The column of keyed answers that says what is wrong with a row."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, and what the model answered to its good rows."""
+
+    model: Model
+    question: Question
+    outputs: Tensors
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """One mapping per good row."""
+        return self.model.codec.predictions(self.outputs)
+
+    def columns(self) -> dict[str, Column]:
+        """The answer as a flat table: the keys, every output, `output.column` where one has columns, and the errors.
+
+        Rows stand in the order of the request. Those that were refused have an error and nothing else but their key.
+        """
+        columns: dict[str, Column] = {self.question.key_field: self._keys()} if self.keyed else {}
+        for output in self.model.signature.outputs:
+            values = self.outputs[output.name]
+            for index, column in enumerate(output.columns):
+                columns[f"{output.name}.{column}"] = self._spread(values[:, index])
+            if not output.columns:
+                columns[output.name] = self._spread(values)
+        if self.keyed:
+            columns[ERROR] = [self._refused[row][1] if row in self._refused else None for row in range(self.rows)]
+        return columns
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """One mapping per row of the request, in its order, with the key in it or with what is wrong."""
+        answers = iter(self.predictions())
+        if not self.keyed:
+            yield from answers
+            return
+        field, errors = self.question.key_field, self.question.errors
+        for key in self._keys():
+            yield refusal({field: key}, errors[key]) if key in errors else {field: key, **next(answers)}
+
+    @property
+    def keyed(self) -> bool:
+        return bool(self.question.key_field)
+
+    @property
+    def rows(self) -> int:
+        """The rows of the request, good and bad."""
+        return self.question.rows + len(self.question.errors)
+
+    @cached_property
+    def _refused(self) -> Mapping[int, tuple[Any, str]]:
+        """Row -> its key and its errors."""
+        return {
+            found[0].row: (key, " ".join(fault.message for fault in found))
+            for key, found in self.question.errors.items()
+            if found[0].row is not None
+        }
+
+    @cached_property
+    def _good(self) -> list[int]:
+        return [row for row in range(self.rows) if row not in self._refused]
+
+    def _keys(self) -> list[Any]:
+        good = iter(self.question.keys)
+        return [self._refused[row][0] if row in self._refused else next(good) for row in range(self.rows)]
+
+    def _spread(self, values: Array) -> Array:
+        """Values of the good rows, with nothing between them where a row was refused."""
+        if not self._refused:
+            return values
+        spread: Array = np.full(self.rows, None, np.object_)
+        spread[self._good] = values
+        return spread
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """One way to write tables down. The first of the media types is the one that answers carry.
+
+    `decode` raises MalformedBody, TooLarge or InvalidRequest. `extra` names what to install where `available` is false.
+    """
+
+    media_types: tuple[str, ...]
+    decode: Callable[[Model, bytes, Terms], Question]
+    encode: Callable[[Answer], bytes]
+    description: str
+    binary: bool = False
+    extra: str = ""
+    available: bool = True
+
+    @property
+    def media_type(self) -> str:
+        return self.media_types[0]
+
+    @property
+    def missing(self) -> str:
+        """What to do to make it available."""
+        return f"{self.media_type} needs the extra {self.extra}: pip install 'servefn[{self.extra}]'."
+
+
+def refusal(place: Mapping[str, Any], found: Sequence[Fault], code: str = "invalid_request") -> dict[str, Any]:
+    """What is said of a row that was not answered."""
+    return {**place, "error": code, "faults": [fault.document() for fault in found]}
