@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +14,7 @@ from bench.servers import FLOOR, HAND_WRITTEN, SERVEFN, Server
 from bench.wrk import Load
 
 NOTHING = "–"
+FIGURE = re.compile(rf"[\d,.]+|{NOTHING}")
 Figure = Callable[[Load], float]
 
 METHOD = """One server process on one core, wrk on another; each server in turn, round after round. The figures are \
@@ -102,7 +104,7 @@ def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table with columns lined up: words to the left, figures to the right."""
     lines = [list(head), *map(list, rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(head))]
-    right = [column > 0 and any(line[column][:1].isdigit() for line in lines[1:]) for column in range(len(head))]
+    right = [all(FIGURE.fullmatch(line[column]) for line in lines[1:]) for column in range(len(head))]
     rule = [f"{'-' * (width - 1)}:" if flush else "-" * width for width, flush in zip(widths, right, strict=True)]
     cells = [
         [each.rjust(w) if flush else each.ljust(w) for each, w, flush in zip(line, widths, right, strict=True)]
