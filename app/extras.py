@@ -7,8 +7,8 @@ from typing import Any
 
 zstd: Any
 try:
-    import pyarrow
-    from pyarrow import parquet
+    import pyarrow as pyarrow
+    from pyarrow import parquet as parquet
 except ModuleNotFoundError:
     pyarrow = parquet = None
 

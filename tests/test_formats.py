@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.codec import Codec
 from app.columns import Question, Terms
-from app.errors import InvalidRequest, ServingError
+from app.errors import InvalidRequest, MalformedBody, RequestError, ServingError, TooLarge
 from app.formats import FORMATS
 from app.signature import Datatype, Feature
-from tests.contracts import SIGNATURE, valid
+from tests.contracts import GOOD, SIGNATURE, valid
 
 Row = Mapping[str, Any]
 
@@ -31,6 +32,12 @@ class Stub:
 
 
 MODEL: Any = Stub()
+TYPES = {
+    feature.name: {Datatype.BYTES: pa.string(), Datatype.BOOL: pa.bool_(), Datatype.INT64: pa.int64()}.get(
+        feature.datatype, pa.float64()
+    )
+    for feature in SIGNATURE.features
+}
 
 
 def read(media_type: str, content: bytes, *, keyed: bool = False, max_rows: int = 100) -> Question | ServingError:
@@ -61,15 +68,40 @@ def as_csv(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
+def as_table(rows: Sequence[Row]) -> Any:
+    return pa.table({name: pa.array(values, TYPES.get(name, pa.string())) for name, values in columns(rows).items()})
+
+
+def as_arrow(rows: Sequence[Row]) -> bytes:
+    return stream(as_table(rows))
+
+
+def stream(table: Any, rows: int = 2, **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table, rows)
+    return bytes(sink.getvalue().to_pybytes())
+
+
 WRITERS: dict[str, tuple[str, Callable[[Sequence[Row]], bytes]]] = {
     "columns": ("application/json", as_columns),
     "csv": ("text/csv", as_csv),
+    "arrow": ("application/vnd.apache.arrow.stream", as_arrow),
 }
 
 number = st.floats() | st.integers(-(2**70), 2**70)
 text = st.text(min_size=1, max_size=4) | st.sampled_from(
     ["jfk", 'a "quoted", one\nand more', "1_0", "١", "nan", "1e5 "]
 )
+
+
+TYPED = {
+    Datatype.BOOL: st.booleans(),
+    Datatype.BYTES: text,
+    Datatype.INT64: st.integers(-(2**63), 2**63 - 1),
+    Datatype.FP32: st.floats(),
+    Datatype.FP64: st.floats(),
+}
 
 
 def sayable(name: str, feature: Feature) -> st.SearchStrategy[Any]:
@@ -82,6 +114,8 @@ def sayable(name: str, feature: Feature) -> st.SearchStrategy[Any]:
             words,
             kinds.get(feature.datatype, number),
         )
+    if name in ("arrow", "parquet"):  # where a column has a type, which is the feature's
+        return st.none() | TYPED[feature.datatype]
     return st.one_of(st.none(), st.booleans(), number, text, st.just(""))
 
 
@@ -136,3 +170,98 @@ def test_bad_rows_have_the_same_faults(name: str, keyed: bool, data: st.DataObje
         rows = [{"id": key, **row} for key, row in zip(keys, rows, strict=True)]
     media_type, write = WRITERS[name]
     same(read("application/json", as_rows(rows), keyed=keyed), read(media_type, write(rows), keyed=keyed))
+
+
+ARROW = "application/vnd.apache.arrow.stream"
+ROW = {**GOOD, "weight": 2.5, "note": "naïve", "direct": True}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"length (cm)": pa.float32(), "ratio": pa.float16(), "count": pa.uint8(), "code": pa.int8()},
+        {"count": pa.float64(), "weight": pa.int32(), "origin": pa.large_string(), "note": pa.string_view()},
+        {"origin": pa.dictionary(pa.int8(), pa.string()), "note": pa.dictionary(pa.uint32(), pa.large_string())},
+    ],
+    ids=["narrow", "other", "dictionaries"],
+)
+def test_arrow_takes_every_width_and_every_encoding(change: dict[str, Any]) -> None:
+    rows = [{**ROW, "weight": 2}] * 3
+    table = as_table(rows)
+    schema = pa.schema([field.with_type(change.get(field.name, field.type)) for field in table.schema])
+    same(read("application/json", as_rows(rows)), read(ARROW, stream(table.cast(schema))))
+
+
+def test_arrow_nulls_are_missing_and_nan_is_not() -> None:
+    table = as_table([ROW, {**ROW, "weight": None}])
+    question = read(ARROW, stream(table))
+    assert isinstance(question, Question)
+    assert np.isnan(question.tensors["numbers"][:, 1]).tolist() == [False, True]
+    refused = read(ARROW, stream(as_table([ROW, {**ROW, "weight": float("nan")}])))
+    assert isinstance(refused, InvalidRequest)
+    assert [fault.code for fault in refused.faults] == ["not_finite"]
+
+
+def test_arrow_columns_without_a_type_are_missing_throughout() -> None:
+    nothing = dict.fromkeys(["weight", "note", "direct"])
+    table = pa.table({name: [value] * 2 for name, value in {**ROW, **nothing}.items()})
+    assert table.schema.field("note").type == pa.null()
+    same(read("application/json", as_rows([{**ROW, **nothing}] * 2)), read(ARROW, stream(table)))
+
+
+def test_arrow_columns_of_other_types_are_refused_by_name() -> None:
+    table = as_table([ROW]).set_column(0, "length (cm)", pa.array([0], pa.timestamp("ns")))
+    refused = read(ARROW, stream(table))
+    assert isinstance(refused, InvalidRequest)
+    assert refused.message == "the column 'length (cm)' must be a number from 0 to 10, and is timestamp[ns]."
+    refused = read(ARROW, stream(as_table([ROW]).append_column("extra", pa.array([[1]]))))
+    assert isinstance(refused, InvalidRequest)
+    assert refused.message == "row 0: there is no field 'extra'; take it out."
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+@pytest.mark.parametrize("kind", [pa.string(), pa.dictionary(pa.int8(), pa.string())])
+def test_arrow_buffers_that_are_compressed_are_refused(compression: str, kind: Any) -> None:
+    table = pa.table({"origin": pa.array(["JFK"] * 10, kind)})
+    refused = read(ARROW, stream(table, rows=10, compression=compression))
+    assert isinstance(refused, MalformedBody)
+    assert "compress the whole body" in refused.message
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.string())])
+def test_a_text_that_stands_in_many_rows_counts_as_often(kind: Any) -> None:
+    rows = [{**ROW, "note": "x" * 300_000} for _ in range(4)]
+    table = as_table(rows)
+    table = table.set_column(table.column_names.index("note"), "note", table.column("note").cast(kind))
+    assert isinstance(read(ARROW, stream(table, rows=9)), TooLarge)
+
+
+def test_arrow_rows_are_limited_before_they_are_read() -> None:
+    assert isinstance(read(ARROW, stream(as_table([ROW] * 5)), max_rows=4), TooLarge)
+    nothing = pa.RecordBatch.from_struct_array(pa.array([{}] * 1000, pa.struct([])))
+    assert isinstance(read(ARROW, stream(pa.Table.from_batches([nothing]), rows=1000)), TooLarge)
+
+
+@given(data=st.data())
+@settings(max_examples=1500)
+def test_a_damaged_arrow_stream_is_refused_or_read(data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(STREAMS)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.sampled_from([0, 1, 127, 128, 255]) | st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)) | st.just(len(content)))]
+    assert isinstance(read(ARROW, bytes(content)), Question | RequestError)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_arrow_stream_are_refused(content: bytes) -> None:
+    assert isinstance(read(ARROW, content), MalformedBody | InvalidRequest)
+
+
+STREAMS = [
+    stream(table, rows)
+    for rows in (1, 9)
+    for kind in (pa.string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string()))
+    for plain in [as_table([ROW, {**ROW, "weight": None, "note": None}, {**ROW, "direct": None}])]
+    for table in [plain.set_column(plain.column_names.index("note"), "note", plain.column("note").cast(kind))]
+]

@@ -6,8 +6,12 @@ import csv
 import gzip
 import io
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
@@ -186,3 +190,64 @@ def test_a_zstd_body_is_unfolded_within_the_limit(client: TestClient) -> None:
         (extras.zstd.compress(body(IRIS), options={extras.zstd.CompressionParameter.window_log: 27}), 200),
     ):
         assert client.post(URL, content=content, headers=packed).status_code == status
+
+
+ARROW = {"content-type": "application/vnd.apache.arrow.stream"}
+
+
+def table(rows: int, **more: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    columns = pa.table({**more, **{name: [value] * rows for name, value in IRIS.items()}})
+    with pa.ipc.new_stream(sink, columns.schema) as writer:
+        writer.write_table(columns)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def test_arrow(client: TestClient, expected: dict[str, Any]) -> None:
+    answer = client.post(URL, content=table(3), headers=ARROW)
+    assert answer.headers["content-type"] == ARROW["content-type"]
+    read = pa.ipc.open_stream(answer.content).read_all()
+    assert read.schema.metadata == {b"model": b"iris", b"version": b"1"}
+    flat = {f"probabilities.{name}": value for name, value in expected["probabilities"].items()}
+    assert read.to_pylist() == [{"label": "setosa", **flat}] * 3
+
+
+@pytest.mark.parametrize("keys", [["a", "b", "c"], [1, 2, 3]])
+def test_keyed_arrow_says_what_is_wrong_beside_the_key(client: TestClient, keys: list[Any]) -> None:
+    content = table(3, key=keys)
+    columns = pa.ipc.open_stream(content).read_all().set_column(1, "sepal_length", pa.array([5.1, None, -1.0]))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, columns.schema) as writer:
+        writer.write_table(columns)
+    answer = client.post(KEYED, content=sink.getvalue().to_pybytes(), headers=ARROW)
+    rows = pa.ipc.open_stream(answer.content).read_all().to_pylist()
+    assert [row["key"] for row in rows] == keys
+    assert [row["label"] for row in rows] == ["setosa", None, None]
+    assert [row["error"] and "'sepal_length' must be" in row["error"] for row in rows] == [None, True, True]
+
+
+def test_keys_of_two_types_are_text_in_arrow(client: TestClient) -> None:
+    rows = [{"key": key, **IRIS} for key in (1, "a")]
+    answer = client.post(KEYED, json={"instances": rows}, headers={"accept": ARROW["content-type"]})
+    assert pa.ipc.open_stream(answer.content).read_all().column("key").to_pylist() == ["1", "a"]
+
+
+def test_without_its_extra_a_format_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for media_type, found in list(FORMATS.items()):
+        if found.extra == "arrow":
+            monkeypatch.setitem(FORMATS, media_type, replace(found, available=False))
+    read = client.post(URL, content=b"", headers=ARROW)
+    written = client.post(URL, json={"instances": [IRIS]}, headers={"accept": ARROW["content-type"]})
+    assert [(read.status_code, read.json()["error"]) for read in (read, written)] == [
+        (415, "unsupported_media_type"),
+        (406, "not_acceptable"),
+    ]
+    assert all("pip install 'servefn[arrow]'" in answer.json()["detail"] for answer in (read, written))
+    assert client.post(URL, json={"instances": [IRIS]}, headers={"accept": "*/*"}).status_code == 200
+
+
+def test_the_formats_load_without_their_extras() -> None:
+    code = "import sys; sys.modules.update(pyarrow=None, backports=None); import app.main, app.extras as e;"
+    code += "from app.formats import FORMATS; print(e.pyarrow, e.zstd, FORMATS['text/csv'].available)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "None", "True"]

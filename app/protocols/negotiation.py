@@ -48,11 +48,11 @@ def _given(media_type: str) -> Format:
 
 
 def _wanted(accept: bytes, given: Format) -> Format:
-    """The format with the greatest weight; among equals the one of the request, then the one named first."""
+    """The format with the greatest weight; among equals the one of the request, then the one named first, then JSON."""
     ranges = _weights(accept)
     if not ranges:
         return given
-    order = [*given.media_types, *(name for name in ranges if name in FORMATS), *FORMATS]
+    order = [*given.media_types, *(name for name in ranges if name in FORMATS), *JSON.media_types, *FORMATS]
     offered = {name: _weight(name, ranges) for name in order if FORMATS[name].available}
     best = max(offered, key=lambda name: offered[name])
     if offered[best] > 0:

@@ -1,0 +1,125 @@
+"""Tables of Arrow: their columns as arrays, without a copy where there need be none, and answers as such a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from app import columns
+from app.codec import bounded
+from app.columns import Column, Table, Terms
+from app.errors import Fault, InvalidRequest, MalformedBody, ServingError, TooLarge, quoted
+from app.extras import pyarrow as pa
+from app.faults import expectation
+from app.media import Answer
+from app.predictor import Model
+from app.signature import Array
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Where hostile bytes are taken apart: whatever that raises becomes MalformedBody."""
+    try:
+        yield
+    except ServingError:
+        raise
+    except (Exception, MemoryError) as error:  # pyarrow raises of its own, and of Python's nearly all
+        raise MalformedBody(f"The body is not {what}, or is damaged or cut short.") from error
+
+
+def collected(batches: Any, schema: Any, terms: Terms) -> Any:
+    """The record batches of a reader as one valid table. Raises TooLarge before the limit is passed."""
+    read, rows = [], 0
+    for batch in batches:
+        rows += batch.num_rows
+        bounded(rows, terms.max_rows)
+        batch.validate(full=True)
+        read.append(batch)
+    return pa.Table.from_batches(read, schema)
+
+
+def taken(model: Model, table: Any, terms: Terms) -> Table:
+    """The columns of a table of Arrow. Raises TooLarge or InvalidRequest."""
+    columns.unique(table.column_names)
+    expected = {feature.name: expectation(feature) for feature in model.signature.features}
+    if terms.keyed:
+        expected[terms.key_field] = "text or integers"
+    readable = {field.name: _readable(field.type) for field in table.schema}
+    wrong = [field for field in table.schema if field.name in expected and not readable[field.name]]
+    if wrong:
+        raise InvalidRequest([_wrong_type(field, expected[field.name]) for field in wrong])
+    for name in [name for name in readable if not readable[name]]:  # no field of the model: its values do not matter
+        table = table.set_column(table.column_names.index(name), name, pa.nulls(table.num_rows))
+    read = {name: _column(table.column(name), terms.max_bytes) for name in table.column_names}
+    return Table(read, table.num_rows, table.to_pylist)
+
+
+def answered(answer: Answer) -> Any:
+    """An answer as a table of Arrow. The metadata of its schema name the model and its version."""
+    flat = {name: _array(column) for name, column in answer.columns().items()}
+    metadata = {"model": answer.model.name, "version": answer.model.version}
+    return pa.table(flat).replace_schema_metadata(metadata)
+
+
+def _readable(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(is_one(kind) for is_one in (*_NUMBERS, *_TEXTS, pa.types.is_boolean, pa.types.is_null))
+
+
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating) if pa else ()
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view) if pa else ()
+
+
+def _column(column: Any, max_bytes: int) -> Column:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return [value for chunk in column.chunks for value in _looked_up(chunk, max_bytes)]
+    if not any(is_one(kind) for is_one in _NUMBERS):
+        return _values(column, max_bytes)
+    values: Array = column.to_numpy()
+    if not column.null_count:
+        return values
+    return np.ma.MaskedArray(values, column.is_null().to_numpy())
+
+
+def _looked_up(chunk: Any, max_bytes: int) -> list[Any]:
+    """The values of a dictionary-encoded array, each of them made once."""
+    words = np.array([*_values(chunk.dictionary, max_bytes), None], dtype=np.object_)
+    values: list[Any] = words[chunk.indices.fill_null(len(words) - 1).to_numpy()].tolist()
+    _small(sum(len(value) for value in values if isinstance(value, str)), max_bytes)
+    return values
+
+
+def _values(column: Any, max_bytes: int) -> list[Any]:
+    """Values as Python has them. Views may show the same text many times over, which is then made as often."""
+    if pa.types.is_string_view(column.type):
+        _small(sum(len(value.as_buffer() or b"") for value in column if value.is_valid), max_bytes)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _small(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise TooLarge(f"The text of a column is larger than {max_bytes} bytes; send the rows in parts.")
+
+
+def _wrong_type(field: Any, expected: str) -> Fault:
+    message = f"the column {quoted(field.name)} must be {expected}, and is {field.type}."
+    return Fault(
+        code="wrong_type",
+        message=message,
+        field=quoted(field.name)[1:-1],
+        expected=expected,
+        got=quoted(str(field.type))[1:-1],
+    )
+
+
+def _array(column: Column) -> Any:
+    """A column of an answer; keys that are text here and integers there are text everywhere."""
+    if isinstance(column, np.ndarray):
+        return pa.array(column, from_pandas=False)
+    kinds = {type(value) for value in column if value is not None}
+    return pa.array([value if value is None else str(value) for value in column] if str in kinds else column)
