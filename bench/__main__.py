@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -36,6 +37,7 @@ from bench.wrk import LoadError
 )
 def main(peers: bool, rounds: int, seconds: float, only: Sequence[str], output: Path) -> None:
     """Measure, print the tables, and write benchmark.md, benchmark.svg and benchmark.json."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     _check_machine()
     servers = [each for each in (*OWN, *(PEERS if peers else ())) if not only or each.name in only]
     say("training and exporting the models")
