@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from app.predictor import Model
 
@@ -28,24 +28,35 @@ HOP = 0.001
 """Seconds. A run that is expected to take longer than this leaves the event loop for a thread."""
 
 
-class Job(NamedTuple):
-    """The rows of one request, and the promise of their answers."""
+class Job(Protocol):
+    """The rows of one request, and who is told of their answers."""
 
-    rows: Sequence[Any]
-    answers: asyncio.Future[Answers]
+    @property
+    def rows(self) -> Sequence[Any]: ...
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody wants the answers any more."""
+
+    def settle(self, result: Answers | Exception) -> None: ...
 
 
-TURN = "servefn.turn"
-"""The ASGI extension under which the server gives each request its turn."""
+class Promise:
+    """A job whose answers are awaited. Cancel the future, and rows that have not run yet never will."""
 
+    def __init__(self, rows: Sequence[Any]) -> None:
+        self.rows = rows
+        self.answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
 
-class Turn:
-    """One turn of the event loop, as the server sees it: how many requests it has read that have not begun."""
+    @property
+    def gone(self) -> bool:
+        return self.answers.done()
 
-    __slots__ = ("starting",)
-
-    def __init__(self, starting: int = 0) -> None:
-        self.starting = starting
+    def settle(self, result: Answers | Exception) -> None:
+        if isinstance(result, Exception):
+            self.answers.set_exception(result)
+        else:
+            self.answers.set_result(result)
 
 
 class Scheduler:
@@ -59,21 +70,18 @@ class Scheduler:
         self._called = False
         """Whether the loop will call when its turn is over."""
 
-    def submit(self, model: Model, rows: Sequence[Any], *, last: bool = False) -> asyncio.Future[Answers]:
-        """The answers to rows that the model's codec has read. Awaiting them raises PredictionFailed if the run does.
+    def submit(self, model: Model, rows: Sequence[Any]) -> asyncio.Future[Answers]:
+        """The answers to rows that the model's codec has read. Awaiting them raises what the run does."""
+        promise = Promise(rows)
+        self.enqueue(model, promise)
+        return promise.answers
 
-        What waits runs when the loop's turn is over, or now, if this is known to be the `last` request of the turn.
-        Cancel the future, and rows that have not run yet never will.
-        """
-        loop = asyncio.get_running_loop()
-        job = Job(rows, loop.create_future())
+    def enqueue(self, model: Model, job: Job) -> None:
+        """Run a job when the loop's turn is over, together with all that came in the same turn."""
         self._waiting.setdefault(model, []).append(job)
-        if last:
-            self._flush()
-        elif not self._called:
+        if not self._called:
             self._called = True
-            loop.call_soon(self._flush)
-        return job.answers
+            asyncio.get_running_loop().call_soon(self._flush)
 
     async def alone(self, work: Callable[[], T], seconds: float) -> T:
         """What some work returns; in a thread if it is expected to take so long that it would hold the loop."""
@@ -107,17 +115,13 @@ class Scheduler:
 
 def _settle(jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
     for job, result in zip(jobs, results, strict=True):
-        if job.answers.done():
-            continue
-        if isinstance(result, Exception):
-            job.answers.set_exception(result)
-        else:
-            job.answers.set_result(result)
+        if not job.gone:
+            job.settle(result)
 
 
 def _next(waiting: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-    """The jobs of the next run, in order of arrival, and those left for later. The cancelled are in neither."""
-    live = [job for job in waiting if not job.answers.done()]
+    """The jobs of the next run, in order of arrival, and those left for later. Those that are gone are in neither."""
+    live = [job for job in waiting if not job.gone]
     if not live or len(live[0].rows) > MERGED_ROWS:
         return live[:1], live[1:]
     taken: list[Job] = []

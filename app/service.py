@@ -36,12 +36,9 @@ class Service:
         """Raises NotReady, ModelNotFound or VersionNotFound."""
         return self.repository.get(name, version)
 
-    def predict(self, model: Model, rows: Sequence[Any], *, last: bool = False) -> Awaitable[Answers]:
-        """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed.
-
-        `last` says that no other request of this turn of the loop is still to come.
-        """
-        return self.scheduler.submit(model, rows, last=last)
+    def predict(self, model: Model, rows: Sequence[Any]) -> Awaitable[Answers]:
+        """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed."""
+        return self.scheduler.submit(model, rows)
 
     def alone(self, work: Callable[[], T], seconds: float) -> Awaitable[T]:
         """What some work returns that shares its run with no other; `seconds` is what it is expected to take."""

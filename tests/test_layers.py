@@ -27,7 +27,8 @@ LEVELS = [
     ["app.protocols.tables"],
     ["app.protocols.problem"],
     ["app.protocols.native", "app.protocols.operations", "app.openapi"],
-    ["app.main", "app.server"],
+    ["app.main", "app.direct"],
+    ["app.server"],
     ["app.cli"],
 ]
 """Each module imports from the rows above its own."""
@@ -37,8 +38,8 @@ ONLY = {
     "fastapi": ["app.protocols", "app.openapi", "app.main"],
     "starlette": ["app.protocols", "app.main"],
     "prometheus_client": ["app.metrics"],
-    "asyncio": ["app.scheduler", "app.main", "app.server"],
-    "uvicorn": ["app.server"],
+    "asyncio": ["app.scheduler", "app.main"],
+    "uvicorn": ["app.direct", "app.server"],
     "sklearn": ["export"],
     "skl2onnx": ["export"],
     "onnx": ["export"],

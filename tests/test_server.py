@@ -9,51 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.server import Joined
 from tests.test_cli import serving
 from tests.test_native import IRIS
 
 BODY = json.dumps({"instances": [IRIS]}).encode()
 POST = b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.mark.parametrize(
-    ("writes", "written"),
-    [
-        ([b"HTTP/1.1 200 OK\r\n\r\n", b"body", b"more"], [b"HTTP/1.1 200 OK\r\n\r\nbody", b"more"]),
-        ([b"HTTP/1.1 100 Continue\r\n\r\n"], [b"HTTP/1.1 100 Continue\r\n\r\n"]),
-        ([b"HTTP/1.1 204 No Content\r\n\r\n", None], [b"HTTP/1.1 204 No Content\r\n\r\n"]),
-        (2 * [b"HTTP/1.1 200 OK\r\n\r\n", b"body"], 2 * [b"HTTP/1.1 200 OK\r\n\r\nbody"]),
-    ],
-)
-def test_a_head_leaves_with_its_body(writes: list[bytes | None], written: list[bytes]) -> None:
-    wire = Wire()
-    joined = Joined(wire)  # type: ignore[arg-type]  # as much of a transport as is asked of it
-    for data in writes:
-        joined.flush() if data is None else joined.write(data)
-    assert wire.written == written
-
-
-def test_a_head_without_a_body_leaves_when_the_connection_closes() -> None:
-    wire = Wire()
-    joined = Joined(wire)  # type: ignore[arg-type]
-    joined.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    joined.close()
-    assert (wire.written, wire.closed) == ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], True)
 
 
 @pytest.fixture(scope="module")

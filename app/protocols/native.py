@@ -33,7 +33,7 @@ from app.protocols.coding import PAYS
 from app.protocols.problem import described, problem
 from app.protocols.tables import Reply, Tables, packed
 from app.repository import Catalogue, Rejected
-from app.scheduler import TURN, Answers, Turn
+from app.scheduler import Answers
 from app.service import Service
 from app.signature import Feature, Kind, Output
 
@@ -102,19 +102,20 @@ class Operation:
                 reply = await self.tables.reply(model, scope, receive, content)
             else:
                 batch = self.decode(model, content, self.service.max_rows)
-                answers = await self.service.predict(model, batch.rows, last=_turn(scope).starting == 0)
+                answers = await self.service.predict(model, batch.rows)
                 reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, len(batch.rows))
                 if len(reply.content) >= PAYS:
                     reply = await packed(self.service, scope, reply)
         except body.ClientGone:
             return
         except Exception as failure:  # nobody else stands between this and the server
-            await self._refuse(model, failure)(scope, receive, send)
+            await self.refuse(model, failure)(scope, receive, send)
             return
         await reply(send)
         self.service.answered(model, reply.rows, time.perf_counter() - started)
 
-    def _refuse(self, model: Model, failure: Exception) -> Response:
+    def refuse(self, model: Model, failure: Exception) -> Response:
+        """What a client is told of a failure, which the observers and, if it is ours, the log are told too."""
         error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
         if isinstance(error, InternalError):
             log.error("%s version %s: %s", model.name, model.version, failure, exc_info=failure)
@@ -126,29 +127,36 @@ class Predictions:
     """The predictions straight from the server, with neither router nor middleware; all else is the application's."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
-        self.app, self.repository = app, service.repository
-        self.operations = _operations(service)
+        self.app, self._repository = app, service.repository
+        self._operations = _operations(service)
         self._catalogue = Catalogue()
-        self._targets: dict[str, tuple[Operation, Model]] = {}
+        self._targets: Targets = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._catalogue is not self.repository.catalogue:
-            self._follow(self.repository.catalogue)
-        _turn(scope).starting -= 1
-        if scope["type"] == "http" and scope["method"] == "POST" and (target := self._targets.get(scope["path"])):
+        post = scope["type"] == "http" and scope["method"] == "POST"
+        if post and (target := self.targets.get(scope.get("raw_path", b""))):
             operation, model = target
             await operation.predict(model, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    def _follow(self, catalogue: Catalogue) -> None:
-        """Know the path of every operation of every model."""
-        paths = [(f"/models/{name}", catalogue.default(name)) for name in catalogue.models]
-        paths += [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
-        self._targets = {
-            f"{path}/{verb}": (operation, model) for path, model in paths for verb, operation in self.operations.items()
-        }
-        self._catalogue = catalogue
+    @property
+    def targets(self) -> Targets:
+        """The operation and the model at the path of every prediction, by the models that are served now."""
+        if self._catalogue is not self._repository.catalogue:
+            self._catalogue = self._repository.catalogue
+            self._targets = _targets(self._operations, self._catalogue)
+        return self._targets
+
+
+Targets = Mapping[bytes, tuple[Operation, Model]]
+
+
+def _targets(operations: Mapping[str, Operation], catalogue: Catalogue) -> Targets:
+    paths = [(f"/models/{name}", catalogue.default(name)) for name in catalogue.models]
+    paths += [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
+    verbs = operations.items()
+    return {f"{path}/{verb}".encode(): (operation, model) for path, model in paths for verb, operation in verbs}
 
 
 def _operations(service: Service) -> dict[str, Operation]:
@@ -210,11 +218,4 @@ def _online(model: Model, _: Batch, answers: Answers) -> dict[str, Any]:
     return online(model, answers)
 
 
-def _turn(scope: Scope) -> Turn:
-    """The turn of the loop that a request came in; of a server that does not say, one that never seems to end."""
-    turn: Turn = scope.get("extensions", _NO_EXTENSIONS).get(TURN) or Turn(starting=2)
-    return turn
-
-
-_NO_EXTENSIONS: dict[str, Any] = {}
 _JSON = [(b"content-type", b"application/json")]

@@ -1,0 +1,135 @@
+"""The hot path: a small prediction goes from the HTTP parser to the scheduler and back, without a task in between.
+
+A request is direct when there is nothing about it to decide: a known path, rows of JSON for an answer of JSON, and a
+small body of known length that keeps the contract. Everything else, every refusal too, takes uvicorn's own way to the
+ASGI application, which answers a direct request just the same.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.codec import Batch
+from app.predictor import Model
+from app.protocols.native import Operation, Predictions
+from app.scheduler import Answers
+
+SMALL = 8 * 1024
+"""Bytes. How a larger body travels does not matter beside its decoding, and its answer may be worth compressing."""
+
+ACCEPTED = (b"*/*", b"application/json")
+OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
+"""Headers that uvicorn and the application know how to obey."""
+
+
+class Nobody:
+    """The event that uvicorn sets for the application that waits for a body. Here nobody waits."""
+
+    def set(self) -> None: ...
+
+
+class Exchange:
+    """A direct request and its answer. uvicorn takes it for a cycle of its own, the scheduler for a job."""
+
+    response_complete = False
+    disconnected = False
+    keep_alive = True
+    more_body = True
+    message_event = Nobody()
+    batch: Batch
+
+    def __init__(self, protocol: Protocol, operation: Operation, model: Model) -> None:
+        self.protocol, self.operation, self.model = protocol, operation, model
+        self.body = b""
+        self.started = time.perf_counter()
+
+    @property
+    def rows(self) -> list[Any]:
+        return self.batch.rows
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self.disconnected
+
+    def begin(self) -> bool:
+        """Have the rows predicted; False if there is something wrong with them, which the application will say."""
+        service = self.operation.service
+        try:
+            self.batch = self.operation.decode(self.model, self.body, service.max_rows)
+        except Exception:  # whatever it is, the application meets it too, and tells the client or the log
+            return False
+        service.scheduler.enqueue(self.model, self)
+        return True
+
+    def settle(self, result: Answers | Exception) -> None:
+        if isinstance(result, Exception):
+            problem = self.operation.refuse(self.model, result)
+            self.protocol.answer(self, problem.status_code, str(problem.media_type).encode(), bytes(problem.body))
+        else:
+            content = orjson.dumps(self.operation.encode(self.model, self.batch, result))
+            self.protocol.answer(self, 200, b"application/json", content)
+            self.operation.service.answered(self.model, len(self.batch.rows), time.perf_counter() - self.started)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, with a way of its own for direct requests."""
+
+    cycle: Any
+    _exchange: Exchange | None = None
+
+    def on_headers_complete(self) -> None:
+        self._exchange = self._direct()
+        if self._exchange:
+            self.cycle = self._exchange
+        else:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            super().on_message_complete()
+        elif not exchange.begin():
+            self._exchange = self.cycle = None
+            super().on_headers_complete()
+            super().on_body(exchange.body)
+            super().on_message_complete()
+
+    def answer(self, exchange: Exchange, status: int, content_type: bytes, content: bytes) -> None:
+        """Write head and body as one; a replica that died between two would leave half an answer behind."""
+        lines = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            lines += [name, b": ", value, b"\r\n"]
+        if not exchange.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines += [b"content-type: ", content_type, b"\r\ncontent-length: %d\r\n\r\n" % len(content), content]
+        self.transport.write(b"".join(lines))
+        exchange.response_complete = True
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _direct(self) -> Exchange | None:
+        """The exchange of a direct request, whose headers have just been read; None for any other."""
+        target = self.app.targets.get(self.url) if isinstance(self.app, Predictions) else None
+        free = self.cycle is None or self.cycle.response_complete
+        if not (target and free and self.parser.get_method() == b"POST" and self._plain()):
+            return None
+        return Exchange(self, *target)
+
+    def _plain(self) -> bool:
+        """Whether the headers leave nothing to decide."""
+        content_type = length = b""
+        for name, value in self.headers:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length":
+                length = value
+            elif name in OTHERS or (name == b"accept" and value not in ACCEPTED):
+                return False
+        small = content_type == b"application/json" and length.isdigit() and int(length) <= SMALL
+        return small and self.parser.get_http_version() == "1.1" and bool(self.parser.should_keep_alive())
