@@ -49,6 +49,7 @@ class Codec:
         keyed = _struct("KeyedRow", [*fields, ("key", _KEY)], rename={**names, "key": signature.key})
         self._online = _decoder(self._row)
         self._keyed = _decoder(keyed, ("key_field", str, signature.key))
+        self._line, self._keyed_line = msgspec.json.Decoder(self._row), msgspec.json.Decoder(keyed)
         self._getters = {name: self._getter(features) for name, features in signature.inputs.items()}
         self._outputs = [output.name for output in signature.outputs]
         self._enumerated = [
@@ -80,6 +81,25 @@ class Codec:
         if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(rows):
             return self._sifted(body, max_rows)
         return Batch(rows=rows, key_field=request.key_field, keys=keys)
+
+    def decode_line(self, line: bytes, number: int, key_field: str | None) -> tuple[Any, Key | None]:
+        """A row that stands alone, and its key if there is to be one. Raises MalformedBody or InvalidRequest.
+
+        `number` is what its faults give as the row.
+        """
+        if key_field is None or key_field == self.signature.key:
+            try:
+                row = (self._line if key_field is None else self._keyed_line).decode(line)
+            except _REFUSED:
+                row = None
+            if row is not None and self._known([row]):
+                return row, None if key_field is None else row.key
+        document = faults.parse(line)
+        found = [] if key_field is None else faults.in_keys([document], self.signature, key_field, number)
+        found += chain.from_iterable(faults.in_rows([document], self.signature, key_field, number))
+        if found:
+            raise _invalid(found)
+        return self._structs([document])[0], document[key_field] if key_field else None
 
     def rows(self, data: Any) -> list[Any]:
         """The rows of row mappings, a mapping column -> values (or a DataFrame), or a 2-D array in signature order.

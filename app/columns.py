@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from app import faults
-from app.codec import Codec, Key, bounded, marked
+from app.codec import Batch, Codec, Key, bounded, marked
 from app.errors import Fault, InvalidRequest
 from app.signature import NUMBERS, STRINGS, Array, Datatype, Feature, Signature, Tensors
 
@@ -82,7 +82,11 @@ def question(codec: Codec, given: Table, terms: Terms) -> Question:
 
 def _sifted(codec: Codec, given: Table, terms: Terms) -> Question:
     """The rows one by one: either a refusal with every fault, or the good ones and the faults of the others."""
-    batch = codec.sifted(given.records(), terms.key_field if terms.keyed else None)
+    return asked(codec, codec.sifted(given.records(), terms.key_field if terms.keyed else None))
+
+
+def asked(codec: Codec, batch: Batch) -> Question:
+    """What the graph takes for rows that were decoded one by one."""
     return Question(
         tensors=codec.tensors(batch.rows),
         rows=len(batch.rows),
@@ -150,7 +154,7 @@ def _floats(feature: Feature, column: Column) -> tuple[Array, int] | None:
         kinds = set(map(type, column)) - {type(None)}
         if not kinds <= ({bool} if feature.datatype is Datatype.BOOL else {int, float}):
             return None
-        return _converted(column), sum(value is None for value in column)
+        return _converted(column), column.count(None)
     kind = "b" if feature.datatype is Datatype.BOOL else "iuf"
     return (values.astype(np.float64, copy=False), missing) if column.dtype.kind in kind else None
 

@@ -68,10 +68,12 @@ def around_columns(document: Any, *, keyed: bool) -> list[Fault]:
     return faults
 
 
-def in_rows(rows: Sequence[Any], signature: Signature, key_field: str | None = None) -> list[list[Fault]]:
-    """The faults of each row, an empty list for a good one."""
+def in_rows(
+    rows: Sequence[Any], signature: Signature, key_field: str | None = None, first: int = 0
+) -> list[list[Fault]]:
+    """The faults of each row, an empty list for a good one. Rows are counted from `first`."""
     features = {feature.name: feature for feature in signature.features}
-    return [list(_in_row(number, row, features, key_field)) for number, row in enumerate(rows)]
+    return [list(_in_row(number, row, features, key_field)) for number, row in enumerate(rows, first)]
 
 
 def in_key_field(signature: Signature, key_field: str) -> list[Fault]:
@@ -85,16 +87,16 @@ def in_key_field(signature: Signature, key_field: str) -> list[Fault]:
     return [Fault(code="invalid_key", field=KEY_FIELD, message=message)]
 
 
-def in_keys(rows: Sequence[Any], signature: Signature, key_field: str) -> list[Fault]:
+def in_keys(rows: Sequence[Any], signature: Signature, key_field: str, first: int = 0) -> list[Fault]:
     """What is wrong with the keys, each of which must be there, be text or an integer, and be unlike the others."""
     if found := in_key_field(signature, key_field):
         return found
     keys = [row.get(key_field) if isinstance(row, dict) else None for row in rows]
     count = Counter(key for key in keys if is_key(key))
     faults = []
-    for number, key in enumerate(keys):
+    for number, key in enumerate(keys, first):
         if not is_key(key):
-            faults.append(_bad_key(number, rows[number], key_field))
+            faults.append(_bad_key(number, rows[number - first], key_field))
         elif count[key] > 1:
             message = f"row {number}: the key {quoted(str(key))} stands in {count[key]} rows; keys must differ."
             faults.append(

@@ -68,6 +68,10 @@ def as_csv(rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode()
 
 
+def as_lines(rows: Sequence[Row]) -> bytes:
+    return "\n".join(json.dumps(row) for row in rows).encode()
+
+
 def as_table(rows: Sequence[Row]) -> Any:
     return pa.table({name: pa.array(values, TYPES.get(name, pa.string())) for name, values in columns(rows).items()})
 
@@ -86,6 +90,7 @@ def stream(table: Any, rows: int = 2, **options: Any) -> bytes:
 WRITERS: dict[str, tuple[str, Callable[[Sequence[Row]], bytes]]] = {
     "columns": ("application/json", as_columns),
     "csv": ("text/csv", as_csv),
+    "lines": ("application/x-ndjson", as_lines),
     "arrow": ("application/vnd.apache.arrow.stream", as_arrow),
 }
 

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from app import columns
 from app.columns import Question, Table, Terms
 from app.errors import MalformedBody
@@ -62,16 +64,16 @@ def _parsed(content: bytes) -> tuple[list[str], list[list[str]]]:
 
 
 def _column(feature: Feature, cells: Sequence[str]) -> Sequence[Any]:
-    """The values of a column, quickly: all numbers are floats. Where that fails, exactly."""
+    """The values of a column: numbers by the parser of JSON, which is quick, or else one by one."""
     if feature.datatype in (Datatype.BOOL, Datatype.BYTES):
         return _exact(feature, cells)
-    text = "".join(cells)
-    if "_" in text or not text.isascii():  # Python reads more as a number than a table should hold
+    if "".join(cells).encode().translate(None, b"+-.0123456789eE"):
         return _exact(feature, cells)
     try:
-        return [float(cell) if cell else None for cell in cells]
-    except ValueError:
+        values = orjson.loads(f"[{','.join([cell or 'null' for cell in cells])}]")
+    except orjson.JSONDecodeError:  # a number for people, such as 007 or .5
         return _exact(feature, cells)
+    return list(values)
 
 
 def _exact(feature: Feature, cells: Sequence[str]) -> list[Any]:

@@ -25,14 +25,7 @@ def decode(model: Model, content: bytes, terms: Terms) -> Question:
     if columnar(content):
         return _columns(model, content, terms)
     read = model.codec.decode_keyed if terms.keyed else model.codec.decode
-    batch = read(content, terms.max_rows)
-    return Question(
-        tensors=model.codec.tensors(batch.rows),
-        rows=len(batch.rows),
-        key_field=batch.key_field,
-        keys=batch.keys,
-        errors=batch.errors,
-    )
+    return columns.asked(model.codec, read(content, terms.max_rows))
 
 
 def encode(answer: Answer) -> bytes:

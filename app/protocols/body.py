@@ -41,9 +41,9 @@ async def read(receive: Receive, limit: int) -> bytes:
 
 async def decoded(receive: Receive, coding: bytes, limit: int) -> bytes:
     """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone."""
-    if coding in (b"", b"identity"):
+    reader = unfolding(coding)
+    if reader is None:
         return await read(receive, limit)
-    reader = unfolded(coding)
     parts, size = [], 0
     for part in _unfolded(reader, await read(receive, limit)):
         parts.append(part)
@@ -54,9 +54,13 @@ async def decoded(receive: Receive, coding: bytes, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def parts(receive: Receive, coding: bytes) -> AsyncIterator[bytes]:
-    """The body as it comes, decompressed. Raises UnsupportedMedia, MalformedBody or ClientGone."""
-    reader = None if coding in (b"", b"identity") else unfolded(coding)
+def unfolding(coding: bytes) -> Unfolded | None:
+    """What `parts` reads a content coding by. Raises UnsupportedMedia."""
+    return None if coding in (b"", b"identity") else unfolded(coding)
+
+
+async def parts(receive: Receive, reader: Unfolded | None) -> AsyncIterator[bytes]:
+    """The body as it comes, decompressed. Raises MalformedBody or ClientGone."""
     more = True
     while more:
         message = await receive()

@@ -13,8 +13,9 @@ from app.columns import Terms
 from app.formats import JSON
 from app.media import Answer
 from app.predictor import Model
-from app.protocols import body
+from app.protocols import body, lines
 from app.protocols.coding import PAYS, WRITERS
+from app.protocols.lines import Stream
 from app.protocols.negotiation import Head, head, packing
 from app.service import Service
 
@@ -45,9 +46,11 @@ class Tables:
     service: Service
     keyed: bool
 
-    async def reply(self, model: Model, scope: Scope, receive: Receive, content: bytes | None) -> Reply:
+    async def reply(self, model: Model, scope: Scope, receive: Receive, content: bytes | None) -> Reply | Stream:
         """The answer to a body that has come already or is to be read. Raises a ServingError or ClientGone."""
         about = head(scope)
+        if about.given is about.wanted is lines.FORMAT:
+            return self._stream(model, scope, receive, about)
         limit = self.service.max_body_bytes
         if content is None:
             content = await body.decoded(receive, about.coding, limit)
@@ -60,6 +63,10 @@ class Tables:
         outputs = await self.service.alone(run, model.seconds_per_row * question.rows)
         answer = await self.service.alone(partial(about.wanted.encode, Answer(model, question, outputs)), size)
         return await packed(self.service, scope, Reply(answer, _headers(model, about), question.rows))
+
+    def _stream(self, model: Model, scope: Scope, receive: Receive, about: Head) -> Stream:
+        key = key_field(model, scope) if self.keyed else None
+        return Stream(self.service, model, receive, body.unfolding(about.coding), _headers(model, about), key)
 
     def _terms(self, model: Model, scope: Scope) -> Terms:
         return Terms(
