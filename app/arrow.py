@@ -76,7 +76,7 @@ _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 def _column(column: Any, max_bytes: int) -> Column:
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return [value for chunk in column.chunks for value in _looked_up(chunk, max_bytes)]
+        return _looked_up(column, max_bytes)
     if not any(is_one(kind) for is_one in _NUMBERS):
         return _values(column, max_bytes)
     values: Array = column.to_numpy()
@@ -85,11 +85,16 @@ def _column(column: Any, max_bytes: int) -> Column:
     return np.ma.MaskedArray(values, column.is_null().to_numpy())
 
 
-def _looked_up(chunk: Any, max_bytes: int) -> list[Any]:
-    """The values of a dictionary-encoded array, each of them made once."""
-    words = np.array([*_values(chunk.dictionary, max_bytes), None], dtype=np.object_)
-    values: list[Any] = words[chunk.indices.fill_null(len(words) - 1).to_numpy()].tolist()
-    _small(sum(len(value) for value in values if isinstance(value, str)), max_bytes)
+def _looked_up(column: Any, max_bytes: int) -> list[Any]:
+    """The values of a dictionary-encoded column, each of them made once, however often it stands there."""
+    values: list[Any] = []
+    size = 0
+    for chunk in column.chunks:
+        words = np.array([*_values(chunk.dictionary, max_bytes), None], dtype=np.object_)
+        found = words[chunk.indices.fill_null(len(words) - 1).to_numpy()].tolist()
+        size += sum(len(value) for value in found if isinstance(value, str))
+        _small(size, max_bytes)
+        values += found
     return values
 
 

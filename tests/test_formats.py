@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from app.codec import Codec
 from app.columns import Question, Terms
@@ -87,10 +88,17 @@ def stream(table: Any, rows: int = 2, **options: Any) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
+def as_parquet(rows: Sequence[Row], **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(as_table(rows), sink, row_group_size=2, **options)
+    return bytes(sink.getvalue().to_pybytes())
+
+
 WRITERS: dict[str, tuple[str, Callable[[Sequence[Row]], bytes]]] = {
     "columns": ("application/json", as_columns),
     "csv": ("text/csv", as_csv),
     "lines": ("application/x-ndjson", as_lines),
+    "parquet": ("application/vnd.apache.parquet", as_parquet),
     "arrow": ("application/vnd.apache.arrow.stream", as_arrow),
 }
 
@@ -263,6 +271,40 @@ def test_bytes_that_are_no_arrow_stream_are_refused(content: bytes) -> None:
     assert isinstance(read(ARROW, content), MalformedBody | InvalidRequest)
 
 
+PARQUET = "application/vnd.apache.parquet"
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "zstd"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_parquet_however_it_is_packed(compression: str, use_dictionary: bool) -> None:
+    rows = [ROW, {**ROW, "weight": None, "note": None}, ROW]
+    content = as_parquet(rows, compression=compression, use_dictionary=use_dictionary)
+    same(read("application/json", as_rows(rows)), read(PARQUET, content))
+
+
+def test_parquet_is_limited_by_what_it_unfolds_to() -> None:
+    assert isinstance(read(PARQUET, as_parquet([ROW] * 5), max_rows=4), TooLarge)
+    large = as_parquet([{**ROW, "note": f"{number}" * 300_000} for number in range(5)])
+    assert len(large) < 400_000
+    assert isinstance(read(PARQUET, large), TooLarge)
+    repeated = as_parquet([{**ROW, "note": "x" * 300_000}] * 5)
+    assert isinstance(read(PARQUET, repeated), TooLarge)
+
+
+@given(data=st.data())
+@settings(max_examples=800)
+def test_a_damaged_parquet_file_is_refused_or_read(data: st.DataObject) -> None:
+    content = bytearray(data.draw(st.sampled_from(FILES)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.sampled_from([0, 1, 127, 128, 255]) | st.integers(0, 255))
+    assert isinstance(read(PARQUET, bytes(content)), Question | RequestError)
+
+
+FILES = [
+    as_parquet([ROW, {**ROW, "weight": None, "note": None}, {**ROW, "direct": None}], compression=compression)
+    for compression in ("none", "snappy")
+]
 STREAMS = [
     stream(table, rows)
     for rows in (1, 9)

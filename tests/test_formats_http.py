@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from starlette.testclient import TestClient
 
 from app import extras
@@ -251,3 +252,13 @@ def test_the_formats_load_without_their_extras() -> None:
     code += "from app.formats import FORMATS; print(e.pyarrow, e.zstd, FORMATS['text/csv'].available)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["None", "None", "True"]
+
+
+def test_parquet(client: TestClient) -> None:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.table({"key": [1, 2], **{name: [value] * 2 for name, value in IRIS.items()}}), sink)
+    headers = {"content-type": "application/x-parquet"}
+    answer = client.post(KEYED, content=sink.getvalue().to_pybytes(), headers=headers)
+    assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+    rows = parquet.read_table(pa.BufferReader(answer.content)).to_pylist()
+    assert [(row["key"], row["label"], row["error"]) for row in rows] == [(1, "setosa", None), (2, "setosa", None)]

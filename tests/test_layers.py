@@ -18,7 +18,7 @@ LEVELS = [
     ["app.predictor", "app.columns"],
     ["app.media"],
     ["app.arrow"],
-    ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson"],
+    ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
     ["app.formats"],
     ["app.repository", "app.scheduler"],
     ["app.service"],

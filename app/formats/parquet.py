@@ -1,0 +1,52 @@
+"""A Parquet file. Its footer says how far it unfolds, which is held against the limits before anything is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import arrow, columns
+from app.codec import bounded
+from app.columns import Question, Terms
+from app.errors import TooLarge
+from app.extras import parquet
+from app.extras import pyarrow as pa
+from app.media import Answer, Format
+from app.predictor import Model
+
+
+def decode(model: Model, content: bytes, terms: Terms) -> Question:
+    with arrow.reading("a Parquet file"):
+        file = _opened(content, terms)
+        batches = file.iter_batches(batch_size=terms.max_rows, use_threads=False)
+        table = arrow.taken(model, arrow.collected(batches, file.schema_arrow, terms), terms)
+    return columns.question(model.codec, table, terms)
+
+
+def encode(answer: Answer) -> bytes:
+    sink = pa.BufferOutputStream()
+    parquet.write_table(arrow.answered(answer), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _opened(content: bytes, terms: Terms) -> Any:
+    """The file, its text as dictionaries: a text that stands in many rows is then made once. Raises TooLarge."""
+    footer = parquet.read_metadata(pa.BufferReader(content))
+    bounded(footer.num_rows, terms.max_rows)
+    size = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
+    if size > terms.max_bytes:
+        raise TooLarge(f"The file unfolds to {size} bytes, and the limit is {terms.max_bytes}; send it in parts.")
+    leaves = [footer.schema.column(number) for number in range(footer.num_columns)]
+    texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+    return parquet.ParquetFile(pa.BufferReader(content), metadata=footer, read_dictionary=texts)
+
+
+FORMAT = Format(
+    media_types=("application/vnd.apache.parquet", "application/x-parquet"),
+    decode=decode,
+    encode=encode,
+    description="A Parquet file.",
+    binary=True,
+    extra="arrow",
+    available=parquet is not None,
+)
