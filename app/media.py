@@ -99,6 +99,7 @@ class Format:
     """One way to write tables down. The first of the media types is the one that answers carry.
 
     `decode` raises MalformedBody, TooLarge or InvalidRequest. `extra` names what to install where `available` is false.
+    `example` writes rows down for the documentation.
     """
 
     media_types: tuple[str, ...]
@@ -106,6 +107,7 @@ class Format:
     encode: Callable[[Answer], bytes]
     description: str
     binary: bool = False
+    example: Callable[[Sequence[Mapping[str, Any]]], str] | None = None
     extra: str = ""
     available: bool = True
 

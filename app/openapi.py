@@ -5,20 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from app import schema
-from app.faults import INSTANCES, KEY_FIELD
+from app.columns import Question
+from app.faults import COLUMNS, INSTANCES, KEY_FIELD
+from app.formats import FORMATS, JSON
+from app.media import Answer, Format
 from app.predictor import Model
 from app.protocols.problem import COMPONENTS, described
 from app.repository import Catalogue
 from app.schema import Schema
 
 _REFUSALS = {
-    "400": "The body is not JSON.",
+    "400": "The body is not what its content type says.",
     "404": "There is no such model or version.",
+    "406": "None of the accepted types is one that is written.",
     "413": "The body or the number of rows is over its limit.",
     "415": "The content type or encoding is not one that is read.",
     "422": "The rows break the contract; `faults` lists everything that is wrong.",
     "503": "The models are still being loaded.",
 }
+
+_KEY_FIELD = "Where the rows carry their key, in formats whose body has no place to say so: all but JSON."
+_TEXT = {"type": "string", "minLength": 1}
 
 
 def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
@@ -59,6 +66,7 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
                 "summary": "Rows in, answers out beside their keys",
                 "description": keyed,
                 "operationId": f"predict_keyed_{ids}",
+                "parameters": [{"name": KEY_FIELD, "in": "query", "description": _KEY_FIELD, "schema": _TEXT}],
                 **_body_and_answer(model, tag, "KeyedRequest", "KeyedResponse"),
             }
         },
@@ -66,13 +74,53 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
 
 
 def _body_and_answer(model: Model, tag: str, request: str, response: str) -> Schema:
-    answered = {"description": "One answer per row.", "content": _json(_component(model, response))}
+    answered = {"description": "One answer per row.", "content": _answers(model, response)}
     refusals = {status: described(text) for status, text in _REFUSALS.items()}
     return {
         "tags": [tag],
-        "requestBody": {"required": True, "content": _json(_component(model, request))},
+        "requestBody": {"required": True, "content": _bodies(model, request)},
         "responses": {"200": answered, **refusals},
     }
+
+
+def _bodies(model: Model, request: str) -> Schema:
+    """Every format that is read, with rows that work."""
+    rows = _examples(model, keyed=request == "KeyedRequest")
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    schemas = [_ref(_component(model, name)) for name in (request, request.replace("Request", "Columns"))]
+    examples = {"rows": {"value": {INSTANCES: rows}}, "columns": {"value": {COLUMNS: columns}}}
+    return {
+        JSON.media_type: {"schema": {"anyOf": schemas}, "examples": examples},
+        **{found.media_type: _other(found, found.example and found.example(rows)) for found in _others()},
+    }
+
+
+def _answers(model: Model, response: str) -> Schema:
+    """Every format that is written; where it is text, with a real answer."""
+    rows = _examples(model, keyed=response == "KeyedResponse")
+    keys = [row[model.signature.key] for row in rows] if response == "KeyedResponse" else []
+    tensors = model.codec.tensors(model.codec.rows(_examples(model, keyed=False) * len(rows)))
+    asked = Question(tensors=tensors, rows=len(rows), key_field=model.signature.key if keys else "", keys=keys)
+    answer = Answer(model, asked, model.run(tensors))
+    texts = {found: None if found.binary else found.encode(answer).decode() for found in _others()}
+    return {**_json(_component(model, response)), **{found.media_type: _other(found, texts[found]) for found in texts}}
+
+
+def _others() -> list[Format]:
+    """The formats besides JSON."""
+    return [found for found in dict.fromkeys(FORMATS.values()) if found is not JSON and found.available]
+
+
+def _other(found: Format, example: str | None) -> Schema:
+    schema: Schema = {"type": "string", "description": found.description}
+    if found.binary:
+        schema["format"] = "binary"
+    return {"schema": schema, "example": example} if example else {"schema": schema}
+
+
+def _examples(model: Model, *, keyed: bool) -> list[dict[str, Any]]:
+    row = schema.example(model.signature)
+    return [{model.signature.key: name, **row} for name in ("a-1", "a-2")] if keyed else [row]
 
 
 def _online(model: Model, max_rows: int) -> Schema:
@@ -82,6 +130,7 @@ def _online(model: Model, max_rows: int) -> Schema:
     response = {**_constants(served), "predictions": _list(schema.answer(model.signature))}
     return {
         _component(model, "Request"): {**schema.closed(request), "examples": [{INSTANCES: [row]}]},
+        _component(model, "Columns"): schema.closed({COLUMNS: _columns(schema.row(model.signature), max_rows)}),
         _component(model, "Response"): {**schema.closed(response), "examples": [{**served, "predictions": [answer]}]},
     }
 
@@ -99,12 +148,14 @@ def _keyed(model: Model, max_rows: int) -> Schema:
         "predictions": _list(schema.answer(model.signature, key)),
         "errors": _list(error),
     }
+    columns = {COLUMNS: _columns(schema.row(model.signature, key), max_rows), KEY_FIELD: request[KEY_FIELD]}
     rows, answers = ([{key: name, **fields} for name in ("a-1", "a-2")] for fields in (row, answer))
     return {
         _component(model, "KeyedRequest"): {
             **schema.closed(request, required=[INSTANCES]),
             "examples": [{INSTANCES: rows}],
         },
+        _component(model, "KeyedColumns"): schema.closed(columns, required=[COLUMNS]),
         _component(model, "KeyedResponse"): {
             **schema.closed(response),
             "examples": [{**served, "predictions": answers, "errors": []}],
@@ -127,7 +178,7 @@ def _ref(component: str) -> Schema:
 
 
 def _json(component: str) -> Schema:
-    return {"application/json": {"schema": _ref(component)}}
+    return {JSON.media_type: {"schema": _ref(component)}}
 
 
 def _list(items: Schema) -> Schema:
@@ -136,6 +187,11 @@ def _list(items: Schema) -> Schema:
 
 def _rows(row: Schema, max_rows: int) -> Schema:
     return {**_list(row), "minItems": 1, "maxItems": max_rows}
+
+
+def _columns(row: Schema, max_rows: int) -> Schema:
+    """The same fields as a row has, each with a list of values."""
+    return schema.closed({name: _rows(field, max_rows) for name, field in row["properties"].items()})
 
 
 def _constants(values: dict[str, str]) -> Schema:

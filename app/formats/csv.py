@@ -38,12 +38,19 @@ def decode(model: Model, content: bytes, terms: Terms) -> Question:
 
 def encode(answer: Answer) -> bytes:
     """Lines end in a line feed alone, which every reader of CSV takes. What has no value is an empty cell."""
-    flat = answer.columns()
+    return _written(answer.columns()).encode()
+
+
+def example(rows: Sequence[Mapping[str, Any]]) -> str:
+    return _written({name: [row[name] for row in rows] for name in rows[0]})
+
+
+def _written(flat: Mapping[str, columns.Column]) -> str:
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(flat)
     writer.writerows(zip(*map(_cells, flat.values()), strict=True))
-    return lines.getvalue().encode()
+    return lines.getvalue()
 
 
 def _parsed(content: bytes) -> tuple[list[str], list[list[str]]]:
@@ -111,5 +118,6 @@ FORMAT = Format(
     media_types=("text/csv",),
     decode=decode,
     encode=encode,
+    example=example,
     description="The first line names the columns; an empty cell is a missing value.",
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import orjson
 
 from app import columns
@@ -26,9 +29,14 @@ def encode(answer: Answer) -> bytes:
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in answer.lines())
 
 
+def example(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(orjson.dumps(row).decode() + "\n" for row in rows)
+
+
 FORMAT = Format(
     media_types=("application/x-ndjson", "application/jsonl", "application/jsonlines"),
     decode=decode,
     encode=encode,
+    example=example,
     description="A row of JSON in each line, and an answer in each. Lines are answered as they come, without end.",
 )
