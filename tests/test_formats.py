@@ -74,7 +74,7 @@ def as_lines(rows: Sequence[Row]) -> bytes:
 
 
 def as_table(rows: Sequence[Row]) -> Any:
-    return pa.table({name: pa.array(values, TYPES.get(name, pa.string())) for name, values in columns(rows).items()})
+    return pa.table({name: pa.array(values, TYPES.get(name)) for name, values in columns(rows).items()})
 
 
 def as_arrow(rows: Sequence[Row]) -> bytes:

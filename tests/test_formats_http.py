@@ -18,6 +18,8 @@ from starlette.testclient import TestClient
 
 from app import extras
 from app.formats import FORMATS
+from tests.conftest import MODELS
+from tests.test_formats import WRITERS
 from tests.test_native import IRIS, JSON, body
 
 CSV = {"content-type": "text/csv"}
@@ -262,3 +264,37 @@ def test_parquet(client: TestClient) -> None:
     assert answer.headers["content-type"] == "application/vnd.apache.parquet"
     rows = parquet.read_table(pa.BufferReader(answer.content)).to_pylist()
     assert [(row["key"], row["label"], row["error"]) for row in rows] == [(1, "setosa", None), (2, "setosa", None)]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("rows", [3, 3000])
+def test_flights_are_answered_the_same_in_every_format(client: TestClient, name: str, rows: int) -> None:
+    """Large enough for a thread, with text, integers and missing values; every format is read and written."""
+    flights = json.loads((MODELS / "flights" / "1" / "replay.json").read_bytes())["instances"]
+    asked = [{"flight_id": f"{number}", **flights[number % len(flights)]} for number in range(rows)]
+    document = client.post("/models/flights/predict/keyed", json={"instances": asked}).json()
+    media_type, write = WRITERS[name]
+    answer = client.post("/models/flights/predict/keyed", content=write(asked), headers={"content-type": media_type})
+    assert answer.headers["content-type"] == media_type
+    assert flat(media_type, answer.content) == [
+        (row["flight_id"], row["label"], row["probabilities"]["late"]) for row in document["predictions"]
+    ]
+
+
+def flat(media_type: str, content: bytes) -> list[tuple[str, str, float]]:
+    """Key, label and one probability of each answer."""
+    match media_type:
+        case "application/json" | "application/x-ndjson":
+            rows = (
+                json.loads(content)["predictions"]
+                if media_type.endswith("/json")
+                else list(map(json.loads, content.splitlines()))
+            )
+            return [(row["flight_id"], row["label"], row["probabilities"]["late"]) for row in rows]
+        case "text/csv":
+            found = parsed(content.decode())
+        case "application/vnd.apache.parquet":
+            found = parquet.read_table(pa.BufferReader(content)).to_pylist()
+        case _:
+            found = pa.ipc.open_stream(content).read_all().to_pylist()
+    return [(row["flight_id"], row["label"], float(row["probabilities.late"])) for row in found]
