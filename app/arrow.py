@@ -123,8 +123,11 @@ def _wrong_type(field: Any, expected: str) -> Fault:
 
 
 def _array(column: Column) -> Any:
-    """A column of an answer; keys that are text here and integers there are text everywhere."""
-    if isinstance(column, np.ndarray):
-        return pa.array(column, from_pandas=False)
-    kinds = {type(value) for value in column if value is not None}
-    return pa.array([value if value is None else str(value) for value in column] if str in kinds else column)
+    """A column of an answer. Keys or labels of several types, such as 1 and "a", are text everywhere."""
+    if isinstance(column, np.ndarray) and column.dtype != np.object_:
+        return pa.array(column)
+    values = columns.plain(column)
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and not kinds <= {int, float}:
+        values = [value if value is None else str(value) for value in values]
+    return pa.array(values)

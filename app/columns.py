@@ -6,6 +6,7 @@ faults whatever format it came in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,8 +65,8 @@ def table(columns: Mapping[str, Column]) -> Table:
 
 def unique(names: Sequence[str]) -> None:
     """Raises InvalidRequest if a column is there twice."""
-    if twice := [name for number, name in enumerate(names) if name in names[:number]]:
-        raise InvalidRequest([faults.duplicate_field(name) for name in dict.fromkeys(twice)])
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InvalidRequest([faults.duplicate_field(name) for name in twice])
 
 
 def question(codec: Codec, given: Table, terms: Terms) -> Question:

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from app import arrow
 from app.codec import Codec
 from app.columns import Question, Terms
 from app.errors import InvalidRequest, MalformedBody, RequestError, ServingError, TooLarge
 from app.formats import FORMATS
+from app.media import Answer
 from app.signature import Datatype, Feature
 from tests.contracts import GOOD, SIGNATURE, valid
 
@@ -28,6 +30,7 @@ Row = Mapping[str, Any]
 class Stub:
     """As much of a model as formats read questions by."""
 
+    name, version = "stub", "1"
     signature = SIGNATURE
     codec = Codec(SIGNATURE)
 
@@ -213,6 +216,17 @@ def test_arrow_nulls_are_missing_and_nan_is_not() -> None:
     refused = read(ARROW, stream(as_table([ROW, {**ROW, "weight": float("nan")}])))
     assert isinstance(refused, InvalidRequest)
     assert [fault.code for fault in refused.faults] == ["not_finite"]
+
+
+def test_labels_of_several_types_are_text_in_arrow() -> None:
+    question = Question(tensors={}, rows=3, key_field="id", keys=[1, 2, 3])
+    outputs = {"label": np.array([1, "a", 2.5], dtype=object), "probabilities": np.eye(3, 2)}
+    rows = arrow.answered(Answer(MODEL, question, outputs)).to_pylist()
+    assert [(row["id"], row["label"], row["probabilities.late"]) for row in rows] == [
+        (1, "1", 1),
+        (2, "a", 0),
+        (3, "2.5", 0),
+    ]
 
 
 def test_arrow_columns_without_a_type_are_missing_throughout() -> None:
