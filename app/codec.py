@@ -6,14 +6,16 @@ The fast path decodes a whole body into structs made from the signature, and kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
+from struct import Struct
 from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta
+from msgspec.structs import astuple
 
 from app import faults
 from app.errors import Fault, InvalidRequest, TooLarge
@@ -42,15 +44,17 @@ class Codec:
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
-        self._attributes = {feature.name: f"f{index}" for index, feature in enumerate(signature.features)}
+        ordered = [*signature.numbers, *signature.strings]
+        self._attributes = {feature.name: f"f{index}" for index, feature in enumerate(ordered)}
         names = {attribute: name for name, attribute in self._attributes.items()}
-        fields = [(self._attributes[feature.name], _type(feature)) for feature in signature.features]
+        fields = [(self._attributes[feature.name], _type(feature)) for feature in ordered]
         self._row = _struct("Row", fields, rename=names)
         keyed = _struct("KeyedRow", [*fields, ("key", _KEY)], rename={**names, "key": signature.key})
         self._online = _decoder(self._row)
         self._keyed = _decoder(keyed, ("key_field", str, signature.key))
         self._line, self._keyed_line = msgspec.json.Decoder(self._row), msgspec.json.Decoder(keyed)
-        self._getters = {name: self._getter(features) for name, features in signature.inputs.items()}
+        nulls = any(feature.nullable for feature in signature.numbers)
+        self._pack = None if nulls else Struct(f"{len(signature.numbers)}d").pack
         self._outputs = [output.name for output in signature.outputs]
         self._enumerated = [
             (attrgetter(self._attributes[feature.name]), {None, *feature.categories})
@@ -113,22 +117,30 @@ class Codec:
 
     def tensors(self, rows: Sequence[Any]) -> dict[str, Array]:
         """What the graph takes for these rows."""
+        values = list(map(astuple, rows))
+        first, end = len(self.signature.numbers), len(self.signature.features)
         tensors: dict[str, Array] = {}
-        for name, getter in self._getters.items():
-            dtype = np.float64 if name == NUMBERS else np.object_
-            tensors[name] = np.array(list(map(getter, rows)), dtype=dtype).reshape(len(rows), -1)
-        if STRINGS in tensors:
+        if first:
+            tensors[NUMBERS] = self._numbers([row[:first] for row in values])
+        if first < end:
+            tensors[STRINGS] = np.array([row[first:end] for row in values], dtype=np.object_)
             marked(tensors[STRINGS])
         return tensors
 
     def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
         """One mapping per row: output name -> a number, a label, or numbers by column name."""
-        answers = (_answers(output, outputs[output.name]) for output in self.signature.outputs)
+        answers = [_answers(output, outputs[output.name]) for output in self.signature.outputs]
         names = self._outputs
+        if len(names) == 2:  # nearly always; a third faster
+            first, second = names
+            return [{first: one, second: other} for one, other in zip(*answers)]  # noqa: B905
         return [dict(zip(names, row)) for row in zip(*answers)]  # noqa: B905  # checking lengths costs a tenth
 
-    def _getter(self, features: Sequence[Feature]) -> Callable[[Any], Any]:
-        return attrgetter(*(self._attributes[feature.name] for feature in features))
+    def _numbers(self, rows: Sequence[tuple[float | None, ...]]) -> Array:
+        if self._pack is None:
+            return np.array(rows, dtype=np.float64)  # None becomes NaN
+        packed = b"".join([self._pack(*row) for row in rows])  # a quarter of what numpy takes for it
+        return np.frombuffer(packed).reshape(len(rows), -1)
 
     def _structs(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Rows without a fault as the structs that the decoder makes."""

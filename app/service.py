@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Repository
-from app.scheduler import Answers, Scheduler
+from app.scheduler import MERGED_ROWS, Answers, Scheduler
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ class Service:
 
     def predict(self, model: Model, rows: Sequence[Any]) -> Awaitable[Answers]:
         """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed."""
+        if len(rows) > MERGED_ROWS:
+            return self.alone(partial(model.answer, rows), model.seconds_per_row * len(rows))
         return self.scheduler.submit(model, rows)
 
     def alone(self, work: Callable[[], T], seconds: float) -> Awaitable[T]:
