@@ -66,18 +66,20 @@ def answered(answer: Answer) -> Any:
 
 def _readable(kind: Any) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(is_one(kind) for is_one in (*_NUMBERS, *_TEXTS, pa.types.is_boolean, pa.types.is_null))
+    types = pa.types
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return text or _numeric(kind) or types.is_boolean(kind) or types.is_null(kind)
 
 
-_NUMBERS = (pa.types.is_integer, pa.types.is_floating) if pa else ()
-_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view) if pa else ()
+def _numeric(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _column(column: Any, max_bytes: int) -> Column:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _looked_up(column, max_bytes)
-    if not any(is_one(kind) for is_one in _NUMBERS):
+    if not _numeric(kind):
         return _values(column, max_bytes)
     values: Array = column.to_numpy()
     if not column.null_count:

@@ -1,21 +1,32 @@
-"""Libraries that come with an extra, or None where it is not installed. The only imports that may fail."""
+"""Libraries that come with an extra: false where it is not installed, and imported when first used.
+
+pyarrow alone weighs 50 MB in memory, of which a service that is never sent a table should have none.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-zstd: Any
-try:
-    import pyarrow as pyarrow
-    from pyarrow import parquet as parquet
-except ModuleNotFoundError:
-    pyarrow = parquet = None
 
-try:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-except ModuleNotFoundError:
-    zstd = None
+class Extra:
+    """A module that may not be there. The only imports that are not at the top of a file."""
+
+    def __init__(self, name: str, package: str = "") -> None:
+        self._name, self._package = name, package or name
+
+    def __bool__(self) -> bool:
+        try:
+            return find_spec(self._package) is not None
+        except ModuleNotFoundError:  # not even what it is in
+            return False
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+
+pyarrow: Any = Extra("pyarrow")
+parquet: Any = Extra("pyarrow.parquet", package="pyarrow")  # a look at the module itself would import the package
+zstd: Any = Extra("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

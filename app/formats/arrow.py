@@ -78,5 +78,5 @@ FORMAT = Format(
     description="An Arrow IPC stream; text may be dictionary-encoded, buffers may not be compressed.",
     binary=True,
     extra="arrow",
-    available=pa is not None,
+    available=bool(pa),
 )

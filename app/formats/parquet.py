@@ -48,5 +48,5 @@ FORMAT = Format(
     description="A Parquet file.",
     binary=True,
     extra="arrow",
-    available=parquet is not None,
+    available=bool(parquet),
 )
