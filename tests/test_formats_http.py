@@ -20,7 +20,7 @@ from app import extras
 from app.formats import FORMATS
 from tests.conftest import MODELS
 from tests.test_formats import WRITERS
-from tests.test_native import IRIS, JSON, body
+from tests.test_native import IRIS, JSON, body, chunks, narrow  # noqa: F401  # a fixture
 
 CSV = {"content-type": "text/csv"}
 URL, KEYED = "/models/iris/predict", "/models/iris/predict/keyed"
@@ -298,3 +298,18 @@ def flat(media_type: str, content: bytes) -> list[tuple[str, str, float]]:
         case _:
             found = pa.ipc.open_stream(content).read_all().to_pylist()
     return [(row["flight_id"], row["label"], float(row["probabilities.late"])) for row in found]
+
+
+def test_limits_hold_in_every_format(narrow: TestClient) -> None:  # noqa: F811
+    for media_type, write in WRITERS.values():
+        headers = {"content-type": media_type, "accept": "application/json"}
+        many, large = write([IRIS] * 4), write([IRIS]) + b" " * 3000
+        refused = [
+            narrow.post(URL, content=many, headers=headers),
+            narrow.post(URL, content=large, headers=headers),
+            narrow.post(URL, content=chunks(large), headers=headers),
+            narrow.post(URL, content=gzip.compress(large), headers={**headers, "content-encoding": "gzip"}),
+        ]
+        assert [(answer.status_code, answer.json()["error"]) for answer in refused] == [(413, "too_large")] * 4, (
+            media_type
+        )

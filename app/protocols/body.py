@@ -39,8 +39,13 @@ async def read(receive: Receive, limit: int) -> bytes:
     return body
 
 
-async def decoded(receive: Receive, coding: bytes, limit: int) -> bytes:
-    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone."""
+async def decoded(scope: Scope, receive: Receive, coding: bytes, limit: int) -> bytes:
+    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone.
+
+    A body that is announced as too long is not waited for.
+    """
+    if int(dict(scope["headers"]).get(b"content-length", b"0")) > limit:
+        raise too_large(limit)
     reader = unfolding(coding)
     if reader is None:
         return await read(receive, limit)

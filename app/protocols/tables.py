@@ -56,7 +56,7 @@ class Tables:
             return self._stream(model, scope, receive, about)
         limit = self.service.max_body_bytes
         if content is None:
-            content = await body.decoded(receive, about.coding, limit)
+            content = await body.decoded(scope, receive, about.coding, limit)
         return await self._answered(model, scope, about, content)
 
     async def _answered(self, model: Model, scope: Scope, about: Head, content: bytes) -> Reply:
