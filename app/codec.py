@@ -23,9 +23,6 @@ from app.signature import MISSING, NUMBERS, SAFE_INTEGER, STRINGS, Array, Dataty
 
 Key = str | int
 
-MAX_FAULTS = 1000
-"""Faults listed in one answer; the rest are counted, so that an answer does not outgrow its request."""
-
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The good rows of a request, their keys beside them, and the faults of the rows left out, by key."""
@@ -262,7 +259,7 @@ def bounded(rows: int, max_rows: int) -> None:
 
 
 def _invalid(found: Sequence[Fault]) -> InvalidRequest:
-    return InvalidRequest(found[:MAX_FAULTS], total=len(found))
+    return InvalidRequest(found[: faults.MAX_FAULTS], total=len(found))
 
 
 def _unexplained(error: Exception | None) -> Fault:

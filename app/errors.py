@@ -78,7 +78,7 @@ class Fault:
 
 
 class InvalidRequest(RequestError):
-    """The request breaks the contract. `faults` has every fault, `total` counts those beyond the listing's cap too."""
+    """The request breaks the contract. `faults` lists what is wrong, `total` counts what is not listed too."""
 
     code = "invalid_request"
 
@@ -118,7 +118,8 @@ class PredictionFailed(InternalError):
 
 def quoted(text: str, limit: int = 80) -> str:
     """A caller's text fit for a message: printable, short, in quotes."""
-    safe = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    start = text[: limit + 1]
+    safe = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")
     return f"'{safe if len(safe) <= limit else safe[: limit - 1] + '…'}'"
 
 

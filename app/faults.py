@@ -10,6 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from app.errors import Fault, MalformedBody, quoted, similar
@@ -17,6 +18,10 @@ from app.signature import SAFE_INTEGER, Datatype, Feature, Signature
 
 MAX_KEY = 256
 """Characters of a string key."""
+
+MAX_FAULTS = 1000
+"""Faults that are listed. Beyond it only the first of each further row is looked for, and without a guess at what was
+meant, so that neither an answer nor the time to make it outgrows its request."""
 
 INSTANCES, COLUMNS, KEY_FIELD = "instances", "columns", "key_field"
 
@@ -73,7 +78,12 @@ def in_rows(
 ) -> list[list[Fault]]:
     """The faults of each row, an empty list for a good one. Rows are counted from `first`."""
     features = {feature.name: feature for feature in signature.features}
-    return [list(_in_row(number, row, features, key_field)) for number, row in enumerate(rows, first)]
+    found: list[list[Fault]] = []
+    room = MAX_FAULTS
+    for number, row in enumerate(rows, first):
+        found.append(list(islice(_in_row(number, row, features, key_field, guess=room > 0), max(room, 1))))
+        room -= len(found[-1])
+    return found
 
 
 def in_key_field(signature: Signature, key_field: str) -> list[Fault]:
@@ -155,21 +165,24 @@ def _bounds(feature: Feature) -> str:
 
 def _around(document: Mapping[str, Any], member: str, *, keyed: bool) -> list[Fault]:
     known = [member, KEY_FIELD] if keyed else [member]
-    faults = [_unknown(name, known) for name in document if name not in known]
+    faults = [_unknown(name, known) for name in islice((name for name in document if name not in known), MAX_FAULTS)]
     if keyed and not is_text(document.get(KEY_FIELD, "")):
         faults.append(_fault("wrong_type", "key_field", "text", document[KEY_FIELD], field=KEY_FIELD))
     return faults
 
 
-def _in_row(number: int, row: Any, features: Mapping[str, Feature], key_field: str | None) -> Iterator[Fault]:
+def _in_row(
+    number: int, row: Any, features: Mapping[str, Feature], key_field: str | None, *, guess: bool
+) -> Iterator[Fault]:
     if not isinstance(row, dict):
         yield _fault("wrong_type", f"row {number}", "an object with the features as fields", row, row=number)
         return
     found = row.get(key_field) if key_field else None
     key = found if is_key(found) else None
+    meant = ([name for name in features if name not in row] or features) if guess else []
     for name in row:
         if name not in features and name != key_field:
-            yield _unknown(name, [known for known in features if known not in row] or features, number, key)
+            yield _unknown(name, meant, number, key)
     for name, feature in features.items():
         if name not in row:
             message = f"row {number}: '{name}' is missing; expected {expectation(feature)}."
@@ -221,10 +234,13 @@ def _value(code: str, row: int, key: Any, feature: Feature, value: Any) -> Fault
     )
 
 
+_ROWS_GO = 'rows go into {"instances": [{…}]}'
+
+
 def _unknown(name: str, known: Iterable[str], row: int | None = None, key: Any = None) -> Fault:
     guess = similar(name, known)
-    where = "" if row is None else f"row {row}: "
-    hint = f"; did you mean '{guess}'?" if guess else "; take it out."
+    where = "the request: " if row is None else f"row {row}: "
+    hint = f"; did you mean '{guess}'?" if guess else f"; {_ROWS_GO if row is None else 'take it out'}."
     message = f"{where}there is no field {quoted(name)}{hint}"
     return Fault(
         code="unknown_field",

@@ -67,10 +67,12 @@ def test_serve_answers_and_stops_on_a_signal() -> None:
 
 
 def test_several_workers_serve_and_count_together() -> None:
+    def answered(address: str) -> bool:  # one worker may be ready before the other
+        return httpx.post(f"{address}/models/iris/predict", json={"instances": [IRIS]}).status_code == 200
+
     with serving("--workers", "2") as (_, address):
         for _ in range(20):
-            with httpx.Client() as client:
-                assert client.post(f"{address}/models/iris/predict", json={"instances": [IRIS]}).status_code == 200
+            until(lambda: answered(address))
         until(lambda: 'servefn_requests_total{model="iris",version="1"} 20.0' in httpx.get(f"{address}/metrics").text)
 
 

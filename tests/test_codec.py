@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import faults
-from app.codec import MAX_FAULTS, Batch, Codec
+from app.codec import Batch, Codec
 from app.errors import InvalidRequest, MalformedBody, ServingError, TooLarge
 from app.signature import MISSING
 from tests.contracts import GOOD, SIGNATURE, rows, valid_rows
@@ -115,15 +115,24 @@ def test_a_key_field_must_be_a_name_that_is_free(name: Any) -> None:
     assert isinstance(refused, InvalidRequest)
 
 
-def test_many_faults_are_counted_and_some_are_listed() -> None:
-    refused = decode(body(*[{} for _ in range(100)], *[]))
-    assert isinstance(refused, InvalidRequest)
-    assert refused.total == 100 * len(SIGNATURE.features)
-    assert len(refused.faults) == min(refused.total, MAX_FAULTS)
-    many = CODEC.decode
+def refusal(content: bytes, *, keyed: bool = False) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as error:
-        many(body(*[{} for _ in range(1000)]), 1000)
-    assert (len(error.value.faults), error.value.total) == (MAX_FAULTS, 8000)
+        (CODEC.decode_keyed if keyed else CODEC.decode)(content, 10_000)
+    return error.value
+
+
+def test_a_thousand_faults_are_listed_and_then_one_for_each_row_is_counted() -> None:
+    complete = 1000 // len(SIGNATURE.features)
+    assert refusal(body(*[{}] * complete)).total == 1000
+    beyond = refusal(body(*[{}] * (complete + 50)))
+    assert (len(beyond.faults), beyond.total) == (faults.MAX_FAULTS, 1050)
+
+
+def test_a_flood_of_fields_that_do_not_exist_is_not_gone_through() -> None:
+    strange = {f"field {number}": number for number in range(50_000)}
+    assert refusal(body({**GOOD, **strange})).total == faults.MAX_FAULTS
+    assert refusal(body(GOOD, **strange)).total == faults.MAX_FAULTS
+    assert refusal(body(*[{**GOOD, "id": "a", **strange}] * 2), keyed=True).total == faults.MAX_FAULTS + 3
 
 
 @pytest.mark.parametrize(

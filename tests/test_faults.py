@@ -70,7 +70,7 @@ def test_every_fault_of_the_request_is_listed() -> None:
         ("missing_field", 1, "note"),
         ("wrong_type", 2, None),
     ]
-    assert error.value.message.startswith("6 faults; the first: there is no field 'instance'")
+    assert error.value.message.startswith("6 faults; the first: the request: there is no field 'instance'")
 
 
 def test_a_misspelt_field_is_met_with_the_one_that_was_meant() -> None:
