@@ -54,7 +54,7 @@ class Exchange:
     @property
     def gone(self) -> bool:
         """Whether the client has left."""
-        return self.disconnected
+        return self.disconnected or self.protocol.transport.is_closing()
 
     def begin(self) -> bool:
         """Have the rows predicted; False if there is something wrong with them, which the application will say."""
@@ -67,11 +67,14 @@ class Exchange:
         return True
 
     def settle(self, result: Answers | Exception) -> None:
-        if isinstance(result, Exception):
-            problem = self.operation.refuse(self.model, result)
+        try:
+            if isinstance(result, Exception):
+                raise result
+            content = orjson.dumps(self.operation.encode(self.model, self.batch, result))
+        except Exception as failure:  # the others of the same run still wait for theirs
+            problem = self.operation.refuse(self.model, failure)
             self.protocol.answer(self, problem.status_code, str(problem.media_type).encode(), bytes(problem.body))
         else:
-            content = orjson.dumps(self.operation.encode(self.model, self.batch, result))
             self.protocol.answer(self, 200, b"application/json", content)
             self.operation.service.answered(self.model, len(self.batch.rows), time.perf_counter() - self.started)
 

@@ -88,14 +88,14 @@ def _load(server: Server, process: Running, point: Point, seconds: float) -> Loa
     if status != 200:
         raise ServerError(f"{call.path} answers {status}: {answer[:200]!r}")
     server.check(point.model, point.rows, answer)
-    body = _written(server, point, call.body)
+    body = written(server, point, call.body)
     url = f"http://127.0.0.1:{process.port}{call.path}"
     with suppress(LoadError):  # some need longer for their first answers; the measurement that follows is strict
         load(url, body, point.connections, WARM_UP_SECONDS, CLIENT_CORE)
     return load(url, body, point.connections, seconds, CLIENT_CORE, partial(cpu_seconds, process.pid))
 
 
-def _written(server: Server, point: Point, content: bytes) -> Path:
+def written(server: Server, point: Point, content: bytes) -> Path:
     body = BUILD / "bodies" / f"{server.name}-{point.rows}.json"
     body.parent.mkdir(parents=True, exist_ok=True)
     body.write_bytes(content)
