@@ -29,7 +29,12 @@ def talk(port: int, *parts: bytes, hang_up: bool = False) -> bytes:
             connection.sendall(part)
         if hang_up:
             connection.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: connection.recv(65536), b""))
+        return received(connection)
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def length(content: bytes) -> bytes:
