@@ -49,14 +49,8 @@ def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
     faults = _around(document, INSTANCES, keyed=keyed)
     rows = document.get(INSTANCES)
     if INSTANCES not in document:
-        faults.append(
-            Fault(
-                code="missing_field",
-                message="'instances' is missing: a list of rows.",
-                field=INSTANCES,
-                expected="a list of rows",
-            )
-        )
+        message = "'instances' is missing: a list of rows."
+        faults.append(Fault(code="missing_field", message=message, field=INSTANCES, expected="a list of rows"))
     elif not isinstance(rows, list) or not rows:
         faults.append(_fault("wrong_type", "instances", "a list of at least one row", rows, field=INSTANCES))
     return (rows if isinstance(rows, list) else []), faults
