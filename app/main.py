@@ -43,7 +43,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     service = Service(repository, Scheduler(cpu.available()), [metrics], settings.max_body_bytes, settings.max_rows)
 
     async def load() -> None:
-        await asyncio.to_thread(repository.load)
+        try:
+            await asyncio.to_thread(repository.load)
+        except OSError:
+            log.exception("the models cannot be read")
         metrics.serving(list(repository.catalogue))
         if repository.ready:
             _greet(f"http://{settings.host}:{settings.port}", repository)

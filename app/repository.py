@@ -101,6 +101,9 @@ def _load(path: Path, threads: int | None) -> Model | Rejected:
     except BundleError as error:
         log.error("not served: %s version %s: %s", path.parent.name, path.name, error)
         return Rejected(path.parent.name, path.name, str(error))
+    except Exception as error:  # whatever is in a bundle, the others are served
+        log.exception("not served: %s version %s", path.parent.name, path.name)
+        return Rejected(path.parent.name, path.name, f"it cannot be loaded ({type(error).__name__})")
     elapsed = 1000 * (time.perf_counter() - started)
     log.info(
         "loaded and replayed: %s version %s, sha256 %.12s, %.0f ms", model.name, model.version, model.digest, elapsed

@@ -6,14 +6,17 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from app import bundle
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import MODELS
+from tests.test_predictor import rewritten
 from tests.waiting import until
 
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -209,6 +212,18 @@ def test_a_bundle_that_fails_is_reported_and_the_others_are_served(
     assert (rejected["name"], rejected["version"]) == ("iris", "1")
     assert "sha256" in rejected["reason"]
     assert "not served: iris version 1: model.onnx is not the file" in caplog.text
+
+
+def test_a_bundle_that_nobody_foresaw_does_not_stop_the_others(models: Any, caplog: pytest.LogCaptureFixture) -> None:
+    replay = bundle.read(models / "iris" / "1").replay
+    ragged = [[0.5] * (row % 3) for row in range(len(replay.instances))]
+    rewritten(models, replay=replace(replay, outputs={**replay.outputs, "probabilities": ragged}))
+    with TestClient(create_app(Settings(models=models))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        document = client.get("/models").json()
+    assert [(model["name"], model["versions"]) for model in document["models"]] == [("flights", ["1"]), ("iris", ["1"])]
+    assert document["rejected"] == [{"name": "iris", "version": "2", "reason": "it cannot be loaded (ValueError)"}]
+    assert "not served: iris version 2" in caplog.text
 
 
 def test_without_a_model_the_service_is_never_ready(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
