@@ -28,6 +28,12 @@ _KEY_FIELD = "Where the rows carry their key, in formats whose body has no place
 _TEXT = {"type": "string", "minLength": 1}
 
 
+_BODY = (
+    "Rows, as the schema has them, or columns, of which it cannot say that they must be equally long: "
+    f'`{{"{COLUMNS}": {{"<feature>": [<a value for each row>, …], …}}}}`.'
+)
+
+
 def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     """FastAPI's document with the operations of every model added to it."""
     paths: Schema = {}
@@ -78,7 +84,7 @@ def _body_and_answer(model: Model, tag: str, request: str, response: str) -> Sch
     refusals = {status: described(text) for status, text in _REFUSALS.items()}
     return {
         "tags": [tag],
-        "requestBody": {"required": True, "content": _bodies(model, request)},
+        "requestBody": {"required": True, "description": _BODY, "content": _bodies(model, request)},
         "responses": {"200": answered, **refusals},
     }
 
@@ -86,11 +92,8 @@ def _body_and_answer(model: Model, tag: str, request: str, response: str) -> Sch
 def _bodies(model: Model, request: str) -> Schema:
     """Every format that is read, with rows that work."""
     rows = _examples(model, keyed=request == "KeyedRequest")
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    schemas = [_ref(_component(model, name)) for name in (request, request.replace("Request", "Columns"))]
-    examples = {"rows": {"value": {INSTANCES: rows}}, "columns": {"value": {COLUMNS: columns}}}
     return {
-        JSON.media_type: {"schema": {"anyOf": schemas}, "examples": examples},
+        **_json(_component(model, request)),
         **{found.media_type: _other(found, found.example and found.example(rows)) for found in _others()},
     }
 
@@ -130,7 +133,6 @@ def _online(model: Model, max_rows: int) -> Schema:
     response = {**_constants(served), "predictions": _list(schema.answer(model.signature))}
     return {
         _component(model, "Request"): {**schema.closed(request), "examples": [{INSTANCES: [row]}]},
-        _component(model, "Columns"): schema.closed({COLUMNS: _columns(schema.row(model.signature), max_rows)}),
         _component(model, "Response"): {**schema.closed(response), "examples": [{**served, "predictions": [answer]}]},
     }
 
@@ -148,14 +150,12 @@ def _keyed(model: Model, max_rows: int) -> Schema:
         "predictions": _list(schema.answer(model.signature, key)),
         "errors": _list(error),
     }
-    columns = {COLUMNS: _columns(schema.row(model.signature, key), max_rows), KEY_FIELD: request[KEY_FIELD]}
     rows, answers = ([{key: name, **fields} for name in ("a-1", "a-2")] for fields in (row, answer))
     return {
         _component(model, "KeyedRequest"): {
             **schema.closed(request, required=[INSTANCES]),
             "examples": [{INSTANCES: rows}],
         },
-        _component(model, "KeyedColumns"): schema.closed(columns, required=[COLUMNS]),
         _component(model, "KeyedResponse"): {
             **schema.closed(response),
             "examples": [{**served, "predictions": answers, "errors": []}],
@@ -187,11 +187,6 @@ def _list(items: Schema) -> Schema:
 
 def _rows(row: Schema, max_rows: int) -> Schema:
     return {**_list(row), "minItems": 1, "maxItems": max_rows}
-
-
-def _columns(row: Schema, max_rows: int) -> Schema:
-    """The same fields as a row has, each with a list of values."""
-    return schema.closed({name: _rows(field, max_rows) for name, field in row["properties"].items()})
 
 
 def _constants(values: dict[str, str]) -> Schema:

@@ -38,7 +38,7 @@ def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 def body_schema(document: dict[str, Any], path: str) -> dict[str, Any]:
     content = document["paths"][path]["post"]["requestBody"]["content"]
-    return resolve(document, content["application/json"]["schema"]["anyOf"][0])
+    return resolve(document, content["application/json"]["schema"])
 
 
 @given(rows)
@@ -98,23 +98,12 @@ def test_every_example_of_every_format_works(client: TestClient, document: dict[
         bodies = item["post"]["requestBody"]["content"] if "post" in item else {}
         assert not bodies or set(bodies) == {found.media_type for found in FORMATS.values()}
         for media_type, content in bodies.items():
-            examples = [example["value"] for example in content.get("examples", {}).values()]
-            for example in examples or ([content["example"]] if "example" in content else []):
-                text = example if isinstance(example, str) else json.dumps(example)
-                answer = client.post(path, content=text, headers={"content-type": media_type})
+            if "example" in content:
+                answer = client.post(path, content=content["example"], headers={"content-type": media_type})
                 assert answer.status_code == 200, (path, answer.text)
-                shown = item["post"]["responses"]["200"]["content"][media_type].get("example")
-                assert shown is None or answer.text == shown
+                assert answer.text == item["post"]["responses"]["200"]["content"][media_type]["example"]
                 tried += 1
-    assert tried == 8 * 4
-
-
-def test_the_columns_of_the_document_are_those_of_the_rows(document: dict[str, Any]) -> None:
-    content = document["paths"]["/models/flights/predict/keyed"]["post"]["requestBody"]["content"]
-    rows, columns = (resolve(document, one) for one in content["application/json"]["schema"]["anyOf"])
-    fields = rows["properties"]["instances"]["items"]["properties"]
-    lists = columns["properties"]["columns"]["properties"]
-    assert {name: column["items"] for name, column in lists.items()} == fields
+    assert tried == 8 * 2
 
 
 def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
