@@ -162,7 +162,7 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
-async def converse(app: Predictions, *data: bytes, shut_down: bool = False) -> Transport:
+async def converse(app: Predictions, *data: bytes, shut_down: bool = False, leave: bool = False) -> Transport:
     """What a connection gets for what it sends."""
     config = Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
     config.load()
@@ -173,9 +173,12 @@ async def converse(app: Predictions, *data: bytes, shut_down: bool = False) -> T
         protocol.data_received(part)
     if shut_down:
         protocol.shutdown()
+    if leave:
+        protocol.connection_lost(None)
     for _ in range(50):
         await asyncio.sleep(0)
-    protocol.connection_lost(None)
+    if not leave:
+        protocol.connection_lost(None)
     return transport
 
 
@@ -206,3 +209,10 @@ def test_a_failure_in_the_graph_is_a_problem_here_too(app: Predictions, monkeypa
     (answer,) = asyncio.run(converse(app, POST + length(body(IRIS)) + body(IRIS))).written
     assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
     assert json.loads(answer.split(b"\r\n\r\n")[1])["error"] == "prediction_failed"
+
+
+def test_the_rows_of_a_client_that_has_gone_are_not_run(app: Predictions, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr("app.predictor.Model.answer", lambda _, rows: runs.append(len(rows)))
+    transport = asyncio.run(converse(app, POST + length(body(IRIS)) + body(IRIS), leave=True))
+    assert (runs, transport.written) == ([], [])
