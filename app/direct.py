@@ -15,13 +15,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.codec import Batch
 from app.predictor import Model
+from app.protocols.body import ACCEPTED, PLAIN
 from app.protocols.native import Operation, Predictions
 from app.scheduler import Answers
 
 SMALL = 8 * 1024
 """Bytes. How a larger body travels does not matter beside its decoding, and its answer may be worth compressing."""
 
-ACCEPTED = (b"*/*", b"application/json")
 OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
 """Headers that uvicorn and the application know how to obey."""
 
@@ -120,12 +120,14 @@ class Protocol(HttpToolsProtocol):
         """The exchange of a direct request, whose headers have just been read; None for any other."""
         target = self.app.targets.get(self.url) if isinstance(self.app, Predictions) else None
         free = self.cycle is None or self.cycle.response_complete
-        if not (target and free and self.parser.get_method() == b"POST" and self._plain()):
+        if not (target and free and self.parser.get_method() == b"POST"):
             return None
-        return Exchange(self, *target)
+        operation, model = target
+        limit = min(SMALL, operation.service.max_body_bytes)
+        return Exchange(self, operation, model) if self._plain(limit) else None
 
-    def _plain(self) -> bool:
-        """Whether the headers leave nothing to decide."""
+    def _plain(self, limit: int) -> bool:
+        """Whether the headers leave nothing to decide, and announce no more than so many bytes."""
         content_type = length = b""
         for name, value in self.headers:
             if name == b"content-type":
@@ -134,5 +136,5 @@ class Protocol(HttpToolsProtocol):
                 length = value
             elif name in OTHERS or (name == b"accept" and value not in ACCEPTED):
                 return False
-        small = content_type == b"application/json" and length.isdigit() and int(length) <= SMALL
+        small = content_type == PLAIN and length.isdigit() and int(length) <= limit
         return small and self.parser.get_http_version() == "1.1" and bool(self.parser.should_keep_alive())

@@ -43,10 +43,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     service = Service(repository, Scheduler(cpu.available()), [metrics], settings.max_body_bytes, settings.max_rows)
 
     async def load() -> None:
-        try:
-            await asyncio.to_thread(repository.load)
-        except OSError:
-            log.exception("the models cannot be read")
+        await asyncio.to_thread(repository.load)
         metrics.serving(list(repository.catalogue))
         if repository.ready:
             _greet(f"http://{settings.host}:{settings.port}", repository)

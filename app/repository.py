@@ -57,21 +57,12 @@ class Repository:
 
     def load(self) -> None:
         """Load every bundle. One that fails is logged and left out; the others are served. Not for an event loop."""
-        models: dict[str, dict[str, Model]] = {}
-        rejected = []
-        for name in _names(self.directory):
-            found: dict[str, Model] = {}
-            for version in map(str, versions(self.directory / name)):
-                loaded = _load(self.directory / name / version, self.threads)
-                if isinstance(loaded, Model):
-                    found[version] = loaded
-                else:
-                    rejected.append(loaded)
-            if found:
-                models[name] = found
-        self.catalogue = Catalogue(models, tuple(rejected))
+        try:
+            self.catalogue = _catalogue(self.directory, self.threads)
+        except OSError as error:
+            log.error("cannot read %s: %s", self.directory, error.strerror)
         self.loaded = True
-        if not models:
+        if not self.catalogue.models:
             log.error("no model in %s can be served", self.directory)
 
     def get(self, name: str, version: str | None = None) -> Model:
@@ -86,6 +77,19 @@ class Repository:
         if version not in by_version:
             raise VersionNotFound(name, version, by_version)
         return by_version[version]
+
+
+def _catalogue(directory: Path, threads: int | None) -> Catalogue:
+    models: dict[str, dict[str, Model]] = {}
+    rejected = []
+    for name in _names(directory):
+        for version in map(str, versions(directory / name)):
+            loaded = _load(directory / name / version, threads)
+            if isinstance(loaded, Model):
+                models.setdefault(name, {})[version] = loaded
+            else:
+                rejected.append(loaded)
+    return Catalogue(models, tuple(rejected))
 
 
 def _names(directory: Path) -> list[str]:

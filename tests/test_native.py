@@ -226,6 +226,19 @@ def test_a_bundle_that_nobody_foresaw_does_not_stop_the_others(models: Any, capl
     assert "not served: iris version 2" in caplog.text
 
 
+def test_a_directory_that_cannot_be_read_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(_: object) -> list[int]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("app.repository.versions", forbidden)
+    with TestClient(create_app(Settings(models=MODELS))) as client:
+        until(lambda: "no model" in caplog.text)
+        assert client.get("/health/ready").json()["detail"] == "No model can be served."
+    assert "Permission denied" in caplog.text
+
+
 def test_without_a_model_the_service_is_never_ready(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
     with TestClient(create_app(Settings(models=tmp_path / "nowhere"))) as client:
         until(lambda: "no model" in caplog.text)

@@ -9,6 +9,10 @@ from starlette.types import Message, Receive, Scope
 from app.errors import TooLarge
 from app.protocols.coding import Unfolded, unfolded
 
+PLAIN = b"application/json"
+ACCEPTED = (b"*/*", PLAIN)
+"""What the headers Content-Type and Accept say when there is nothing to negotiate."""
+
 
 class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody is left to answer."""
@@ -18,10 +22,10 @@ def plain(scope: Scope, limit: int) -> bool:
     """Whether the headers say what most do: JSON as it is, for JSON, and not too long. A missing type means JSON."""
     for name, value in scope["headers"]:
         if name == b"content-type":
-            if value != b"application/json":
+            if value != PLAIN:
                 return False
         elif name == b"accept":
-            if value not in (b"*/*", b"application/json"):
+            if value not in ACCEPTED:
                 return False
         elif name == b"content-encoding" or (name == b"content-length" and int(value) > limit):
             return False
