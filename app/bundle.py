@@ -32,18 +32,36 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    """One kind of rows that the parity check tried: how many, and the worst difference of any."""
+
+    rows: int
+    worst: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstRow:
+    """A row whose answers differ, and the check that tried it."""
+
+    check: str
+    difference: float
+    row: Row
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What the parity check found between the trained model and the graph.
 
-    `rows` were tried, `checks` says how many of each kind. `worst` is the largest
-    |served - trained| / max(1, |trained|) of any number in any answer; `flips` counts labels that differ.
+    `rows` were tried, `checks` has them by kind. `worst` is the largest |served - trained| / max(1, |trained|) of any
+    number in any answer; `flips` counts labels that differ. `worst_rows` are the few that differ most, if any differ.
     """
 
     rows: int
     worst: float
     flips: int
     tolerance: float
-    checks: Mapping[str, int] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    worst_rows: Sequence[WorstRow] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,17 @@ from app.signature import Array, Tensors
 LABEL = "label"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Difference:
-    """The worst relative difference of any number, the labels that differ, and the rows at fault, worst first."""
+    """The worst relative difference of any number, the labels that differ, and the rows at fault, worst first.
+
+    `apart` has the difference of each row, infinite where a label differs.
+    """
 
     worst: float
     flips: int
     rows: tuple[int, ...]
+    apart: Array
 
 
 def compare(trained: Mapping[str, Any], served: Tensors, tolerance: float) -> Difference:
@@ -37,6 +41,7 @@ def compare(trained: Mapping[str, Any], served: Tensors, tolerance: float) -> Di
         worst=float(np.max(numeric, initial=0.0)),
         flips=int(sum(np.count_nonzero(rows) for rows in flipped)),
         rows=tuple(int(row) for row in order if apart[row] > tolerance),
+        apart=apart,
     )
 
 

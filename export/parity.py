@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from app.bundle import Certificate, Replay
+from app.bundle import Certificate, Check, Replay, WorstRow
 from app.errors import InvalidRequest, PredictionFailed
-from app.parity import LABEL, compare
+from app.parity import LABEL, Difference, compare
 from app.predictor import Model
 from app.signature import Array
 from export.errors import ExportError, Mismatch, ParityError
@@ -18,7 +18,7 @@ from export.hostile import Hostile
 from export.original import Original
 from export.sample import BASE_ROWS, Row, spread
 
-SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN = 2000, 12, 32, 10
+SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN, NAMED = 2000, 12, 32, 10, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +37,13 @@ def certify(
     """Try the model against the graph. Raises ParityError with the worst rows, ExportError for rows only one takes."""
     tried = list(_tried(original, model, thresholds))
     differences = [compare(one.trained, one.served, tolerance) for one in tried]
-    mismatches = [
-        _mismatch(one, row, tolerance)
-        for one, difference in zip(tried, differences, strict=True)
-        for row in difference.rows[:SHOWN]
-    ]
-    certificate = Certificate(
-        rows=sum(len(one.rows) for one in tried),
-        worst=max(difference.worst for difference in differences),
-        flips=sum(difference.flips for difference in differences),
-        tolerance=tolerance,
-        checks={one.check: len(one.rows) for one in tried},
-    )
-    if mismatches:
-        off = sum(len(difference.rows) for difference in differences)
+    certificate = _certificate(tried, differences, tolerance)
+    if off := sum(len(difference.rows) for difference in differences):
+        mismatches = [
+            _mismatch(one, row, difference)
+            for one, difference in zip(tried, differences, strict=True)
+            for row in difference.rows[:SHOWN]
+        ]
         mismatches.sort(key=lambda mismatch: -mismatch.difference)
         raise ParityError(
             f"{off} of {certificate.rows} rows are answered otherwise than by the trained model: by up to "
@@ -59,6 +52,28 @@ def certify(
             mismatches[:SHOWN],
         )
     return certificate, _replay(tried)
+
+
+def _certificate(tried: Sequence[Tried], differences: Sequence[Difference], tolerance: float) -> Certificate:
+    pairs = list(zip(tried, differences, strict=True))
+    named = [worst for one, difference in pairs for worst in _worst_rows(one, difference)]
+    return Certificate(
+        rows=sum(len(one.rows) for one in tried),
+        worst=max(difference.worst for difference in differences),
+        flips=sum(difference.flips for difference in differences),
+        tolerance=tolerance,
+        checks={one.check: Check(rows=len(one.rows), worst=difference.worst) for one, difference in pairs},
+        worst_rows=sorted(named, key=lambda worst: -worst.difference)[:NAMED],
+    )
+
+
+def _worst_rows(tried: Tried, difference: Difference) -> list[WorstRow]:
+    order = np.argsort(-difference.apart, kind="stable")[:NAMED]
+    return [
+        WorstRow(check=tried.check, difference=float(difference.apart[index]), row=tried.rows[index])
+        for index in order
+        if difference.apart[index]
+    ]
 
 
 def agree(original: Original, model: Model, tolerance: float, rows: Sequence[Row]) -> bool:
@@ -105,16 +120,19 @@ def _one_by_one(rows: Sequence[Row], original: Original, model: Model) -> Tried:
     return Tried(check="single_rows", rows=rows, trained=trained, served=served)
 
 
-def _mismatch(tried: Tried, row: int, tolerance: float) -> Mismatch:
-    trained, served = ({n: v[row : row + 1] for n, v in side.items()} for side in (tried.trained, tried.served))
-    found = compare(trained, served, tolerance)
+def _mismatch(tried: Tried, row: int, difference: Difference) -> Mismatch:
     return Mismatch(
         check=tried.check,
         row=tried.rows[row],
-        trained={name: values[0].tolist() for name, values in trained.items()},
-        served={name: values[0].tolist() for name, values in served.items()},
-        difference=float("inf") if found.flips else found.worst,
+        trained=_answer(tried.trained, row),
+        served=_answer(tried.served, row),
+        difference=float(difference.apart[row]),
     )
+
+
+def _answer(answers: dict[str, Array], row: int) -> dict[str, Any]:
+    """One row's answers, but for an output that gives fewer answers than it was given rows."""
+    return {name: values[row].tolist() for name, values in answers.items() if row < len(values)}
 
 
 def _replay(tried: Sequence[Tried]) -> Replay:

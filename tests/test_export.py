@@ -79,8 +79,10 @@ def test_the_certificate_says_what_was_tried(tmp_path: Path) -> None:
     report = export_model(model, NUMBERS, tmp_path, "m", tolerance=1e-9, provenance={"seed": 0})
     found = report.certificate
     assert found.tolerance == 1e-9
-    assert found.rows == sum(found.checks.values())
-    assert found.checks["sample"] == len(NUMBERS)
+    assert found.rows == sum(check.rows for check in found.checks.values())
+    assert found.checks["sample"].rows == len(NUMBERS)
+    assert found.worst == max(check.worst for check in found.checks.values()) == 0
+    assert not found.worst_rows
     assert set(found.checks) >= {"example", "thresholds", "boundaries", "near_equal", "magnitudes", "single_rows"}
     loaded = load(report.path).manifest
     assert loaded.certificate == found
@@ -100,8 +102,13 @@ def test_a_wrong_conversion_is_not_published(tmp_path: Path) -> None:
 
 def test_the_tolerance_is_the_callers(tmp_path: Path) -> None:
     report = export_model(Leaning().fit(NUMBERS, AMOUNT), NUMBERS, tmp_path, "m", tolerance=0.01)
-    assert report.certificate.tolerance == 0.01
-    assert report.certificate.worst > 1e-5
+    found = report.certificate
+    assert found.tolerance == 0.01
+    assert found.worst > 1e-5
+    assert [r.difference for r in found.worst_rows] == sorted((r.difference for r in found.worst_rows), reverse=True)
+    assert found.worst_rows[0].difference == found.worst == found.checks[found.worst_rows[0].check].worst
+    assert min(float(r.row["x0"] or 0) for r in found.worst_rows) > 2
+    assert load(report.path).manifest.certificate == found
 
 
 @pytest.mark.parametrize(
