@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from export.contract import contract, declare
 from export.errors import ExportError, UnsupportedModel, first_line
 from export.frameworks import predict, transform
 from export.graph import Columns, Graph
-from export.original import Original, check_fitted
+from export.original import Original, fitted_estimator
 from export.parity import agree, certify
 from export.sample import Sample, read_sample
 
@@ -63,14 +64,14 @@ def export_model(
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
     _check_free(Path(models_dir), name, version)
-    check_fitted(model)
+    estimator = fitted_estimator(model)
     progress("reading the sample")
-    original = Original(model, sample := read_sample(X_sample, model, key))
+    original = Original(estimator, sample := read_sample(X_sample, estimator, key))
     declared = declare(features, sample)
     progress("writing the graph")
     unbounded = _unbounded(original, key or DEFAULT_KEY)
     graph, content = _compiled(original, unbounded)
-    known = _provenance(model, sample) | dict(provenance or {})
+    known = _provenance(model, sample, graph.packages) | dict(provenance or {})
     manifest = _unproven(unbounded, tolerance, description, known)
     progress("asking the model what it accepts")
     agrees = partial(agree, original, _served(manifest, content), tolerance)
@@ -159,10 +160,14 @@ def _published(
         raise ExportError(f"cannot write to {models}: {error.strerror}") from error
 
 
-def _provenance(model: Any, sample: Sample) -> dict[str, Any]:
+def _provenance(model: Any, sample: Sample, packages: set[str]) -> dict[str, Any]:
+    """What the bundle was made from. `packages` are those that the steps of the model come from."""
+    package = type(model).__module__.partition(".")[0]
+    providers = packages_distributions()
+    trained = {name for one in packages | {package} for name in providers.get(one, ())}
     return {
-        "estimator": f"{type(model).__module__.partition('.')[0]}.{type(model).__name__}",
+        "estimator": f"{package}.{type(model).__name__}",
         "steps": [type(step).__name__ for _, step in getattr(model, "steps", [])],
-        "libraries": {name: installed(name) for name in _LIBRARIES},
+        "libraries": {name: installed(name) for name in sorted({*_LIBRARIES, *trained})},
         "sample": {"rows": len(sample), "sha256": sample.fingerprint()},
     }

@@ -43,6 +43,7 @@ class Graph:
     def __init__(self) -> None:
         self.thresholds: dict[str, set[float]] = {}
         self.categories: dict[str, set[Scalar]] = {}
+        self.packages: set[str] = set()
         self._inputs: list[onnx.ValueInfoProto] = []
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[Any, ...], str] = {}

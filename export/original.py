@@ -14,6 +14,8 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from app.signature import Array, Datatype, Kind, Output
 from export.errors import ExportError, UnsupportedModel, first_line
+from export.frameworks import adapt
+from export.frameworks.native import NativeModel
 from export.sample import Row, Sample
 
 _DATATYPES = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": Datatype.FP64}
@@ -98,8 +100,15 @@ class Original:
         return tuple(names) if len(set(names)) == width else tuple(f"y{index}" for index in range(width))
 
 
-def check_fitted(model: Any) -> None:
-    """Raises ExportError for what is no fitted estimator."""
+def fitted_estimator(model: Any) -> Any:
+    """The estimator to export: the model, or what its framework makes of a native one. Raises ExportError."""
+    estimator = adapt(model)
+    if not isinstance(estimator, NativeModel):
+        _check_fitted(estimator)
+    return estimator
+
+
+def _check_fitted(model: Any) -> None:
     if isinstance(model, type) or not hasattr(model, "fit"):
         raise ExportError(f"a {type(model).__name__} is no estimator; give a fitted scikit-learn model or Pipeline")
     try:

@@ -17,7 +17,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import export
 from app import load
 from export import ExportError, ParityError, UnsupportedModel, export_model
-from export.frameworks import Answers, predictor
+from export.frameworks import Answers, adapter, predictor
+from export.frameworks.native import NativeModel
 from export.graph import Columns, Graph
 from tests.export_models import AMOUNT, NUMBERS, THREE
 
@@ -53,8 +54,39 @@ class Crowd(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(X) - np.mean(X, axis=0)
 
 
+class Slope:
+    """A model that is no estimator: it has its own name for everything."""
+
+    width = 4
+
+    def answer(self, rows: Any) -> Any:
+        return np.asarray(rows)[:, :2] * 2
+
+
+@adapter(Slope)
+class AdaptedSlope(NativeModel):
+    n_features_in_ = Slope.width
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        return self.model.answer(X)
+
+
+@predictor(AdaptedSlope)
+def slope(graph: Graph, model: AdaptedSlope, columns: Columns) -> Answers:  # noqa: ARG001
+    return {"value": graph.op("Mul", graph.matrix(columns[:2]), graph.constant(2.0))}
+
+
 def test_the_public_names() -> None:
     assert set(export.__all__) == {"ExportError", "ParityError", "Report", "UnsupportedModel", "export_model"}
+
+
+def test_a_native_model_is_exported_by_its_adapter(tmp_path: Path) -> None:
+    report = export_model(Slope(), NUMBERS, tmp_path, "slope")
+    served = load(report.path)
+    assert (served.predict(NUMBERS)["value"] == NUMBERS[:, :2] * 2).all()
+    assert served.manifest.provenance["estimator"] == "tests.Slope"
+    with pytest.raises(ExportError, match="the sample has 3 columns, and the model was fitted on 4"):
+        export_model(Slope(), NUMBERS[:, :3], tmp_path, "slope")
 
 
 def test_versions_count_up_and_are_never_overwritten(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 An estimator class is registered by its framework's module here, which is imported when the first estimator of that
 framework is met: `export.frameworks.sklearn` for classes of `sklearn`, and so on. Classes are matched exactly, as a
 subclass may well predict otherwise. What has no function of its own goes to skl2onnx.
+
+A framework's native model that is no estimator, as the Booster that `train` gives, is adapted: its module registers an
+`adapter` that makes a `NativeModel` of it, and a predictor for that, as for any other estimator.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from export.frameworks import fallback
+from export.frameworks.native import NativeModel
 from export.graph import Columns, Graph
 
 Answers = dict[str, str]
@@ -21,9 +25,11 @@ Answers = dict[str, str]
 
 Transformer = Callable[[Graph, Any, Columns], Columns]
 Predictor = Callable[[Graph, Any, Columns], Answers]
+Adapter = Callable[[Any], NativeModel]
 
 _TRANSFORMERS: dict[type, Transformer] = {}
 _PREDICTORS: dict[type, Predictor] = {}
+_ADAPTERS: dict[type, Adapter] = {}
 
 
 def transformer(*classes: type) -> Callable[[Transformer], Transformer]:
@@ -46,19 +52,38 @@ def predictor(*classes: type) -> Callable[[Predictor], Predictor]:
     return register
 
 
+def adapter(*classes: type) -> Callable[[Adapter], Adapter]:
+    """Register what makes an estimator of a model of these classes, which are none: a function, or a class itself."""
+
+    def register(function: Adapter) -> Adapter:
+        _ADAPTERS.update(dict.fromkeys(classes, function))
+        return function
+
+    return register
+
+
+def adapt(model: Any) -> Any:
+    """The estimator that its framework makes of a native model; any other model as it is. Raises UnsupportedModel."""
+    _import_framework(type(model))
+    found = _ADAPTERS.get(type(model))
+    return found(model) if found else model
+
+
 def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
     """Write a fitted transformer: columns in, columns out. Raises UnsupportedModel."""
-    _import_framework(type(model))
+    graph.packages.add(_import_framework(type(model)))
     return _TRANSFORMERS.get(type(model), fallback.transform)(graph, model, columns)
 
 
 def predict(graph: Graph, model: Any, columns: Columns) -> Answers:
     """Write a fitted predictor: columns in, answers out. Raises UnsupportedModel."""
-    _import_framework(type(model))
+    graph.packages.add(_import_framework(type(model)))
     return _PREDICTORS.get(type(model), fallback.predict)(graph, model, columns)
 
 
-def _import_framework(kind: type) -> None:
-    module = f"{__name__}.{kind.__module__.partition('.')[0]}"
-    if find_spec(module):
-        import_module(module)
+def _import_framework(kind: type) -> str:
+    """Have a class's framework register what it writes; the package that it is."""
+    package = kind.__module__.partition(".")[0]
+    if find_spec(f"{__name__}.{package}"):
+        import_module(f"{__name__}.{package}")
+    return package
