@@ -112,7 +112,8 @@ def _unbounded(original: Original, key: str) -> Signature:
 def _compiled(original: Original, signature: Signature) -> tuple[Graph, bytes]:
     graph, outputs = Graph(), signature.outputs
     try:
-        answers = _answers(original, graph, graph.inputs(signature.features))
+        dtypes = [column.values.dtype for column in original.sample.columns]
+        answers = _answers(original, graph, graph.inputs(signature.features, dtypes))
     except ExportError:
         raise
     except Exception as error:  # an estimator that is not what its class promises

@@ -6,7 +6,7 @@ Steps that merely select, reorder or join columns (most of a ColumnTransformer) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -26,12 +26,16 @@ ML = "ai.onnx.ml"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a matrix in the graph. `feature` names the input whose values stand here unchanged where present."""
+    """A column of a matrix in the graph. `feature` names the input whose values stand here unchanged where present.
+
+    `dtype` is what numpy or pandas has the column as, where it is an input as the trained model takes it.
+    """
 
     tensor: str
     index: int
     text: bool = False
     feature: str | None = None
+    dtype: Any = None
 
 
 Columns = tuple[Column, ...]
@@ -51,10 +55,11 @@ class Graph:
         self._widths: dict[str, int] = {}
         self._opsets = dict(OPSETS)
 
-    def inputs(self, features: Sequence[Feature]) -> Columns:
+    def inputs(self, features: Sequence[Feature], dtypes: Sequence[Any]) -> Columns:
         """Declare the graph's tensors for these features; the features' columns, in their order.
 
-        A float32 feature is rounded to it, as it was before it came to the trained model.
+        `dtypes` are those that numpy or pandas has them as. A float32 feature is rounded to it, as it was before it came
+        to the trained model.
         """
         numbers = [feature for feature in features if feature.datatype is not Datatype.BYTES]
         strings = [feature for feature in features if feature.datatype is Datatype.BYTES]
@@ -71,7 +76,8 @@ class Graph:
         for index, feature in enumerate(numbers):
             tensor = rounded if feature.datatype is Datatype.FP32 else NUMBERS
             columns[feature.name] = Column(tensor, index, False, feature.name)
-        return tuple(columns[feature.name] for feature in features)
+        given = (columns[feature.name] for feature in features)
+        return tuple(replace(column, dtype=dtype) for column, dtype in zip(given, dtypes, strict=True))
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output."""

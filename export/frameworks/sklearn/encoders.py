@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from onnx import TensorProto
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
-from app.signature import MISSING, Array
-from export.errors import UnsupportedModel
+from app.signature import Array
 from export.frameworks import transformer
-from export.graph import ML, Column, Columns, Graph
+from export.frameworks.categories import position
+from export.graph import Column, Columns, Graph
 
 _UNKNOWN = "\ue001"
 """A text that no encoder was trained on."""
@@ -32,8 +31,7 @@ def encoder(graph: Graph, model: Any, columns: Columns) -> Columns:
             column,
             [value.item() if isinstance(value, np.generic) else value for value in categories if not pd.isna(value)],
         )
-        index = _text_index(graph, column, categories) if column.text else _number_index(graph, column, categories)
-        answers = graph.op("Gather", graph.constant(table), index, axis=0)
+        answers = graph.op("Gather", graph.constant(table), position(graph, column, categories), axis=0)
         encoded += graph.columns(answers, table.shape[1])
     return tuple(encoded)
 
@@ -74,37 +72,3 @@ def _widths(model: Any, total: int) -> list[int]:
     if isinstance(model, OneHotEncoder):
         return [int(width) for width in model._n_features_outs]
     return [total // len(model.categories_)] * len(model.categories_)
-
-
-def _text_index(graph: Graph, column: Column, categories: Array) -> str:
-    words = [MISSING if pd.isna(value) else value for value in categories]
-    if not all(isinstance(word, str) for word in words):
-        raise UnsupportedModel(f"an encoder of column '{column.feature}' was trained on other values than text")
-    if len(set(words)) < len(words):
-        raise UnsupportedModel(f"an encoder of column '{column.feature}' tells None from NaN; use only one of them")
-    flat = graph.op("Reshape", graph.matrix((column,)), graph.constant([-1], np.int64))
-    return graph.op(
-        "LabelEncoder",
-        flat,
-        domain=ML,
-        keys_strings=words,
-        values_int64s=list(range(1, len(words) + 1)),
-        default_int64=0,
-    )
-
-
-def _number_index(graph: Graph, column: Column, categories: Array) -> str:
-    """1 + the position of the equal category, 0 if there is none: a sum of at most one term."""
-    if any(isinstance(value, str) for value in categories):
-        raise UnsupportedModel(
-            f"an encoder of column '{column.feature}' was trained on text, and the sample has numbers"
-        )
-    matrix = graph.matrix((column,))
-    numbers = np.array([np.nan if pd.isna(value) else value for value in categories], dtype=np.float64)
-    equal = graph.op("Equal", matrix, graph.constant(numbers.reshape(1, -1)))
-    if np.isnan(numbers).any():
-        missing = graph.op("And", graph.op("IsNaN", matrix), graph.constant(np.isnan(numbers).reshape(1, -1)))
-        equal = graph.op("Or", equal, missing)
-    positions = graph.constant(np.arange(1.0, len(numbers) + 1))
-    found = graph.op("MatMul", graph.cast(equal, TensorProto.DOUBLE), positions)
-    return graph.cast(found, TensorProto.INT64)
