@@ -58,8 +58,8 @@ class Graph:
     def inputs(self, features: Sequence[Feature], dtypes: Sequence[Any]) -> Columns:
         """Declare the graph's tensors for these features; the features' columns, in their order.
 
-        `dtypes` are those that numpy or pandas has them as. A float32 feature is rounded to it, as it was before it came
-        to the trained model.
+        `dtypes` are those that numpy or pandas has them as. A float32 feature is rounded to it, as it was before it
+        came to the trained model.
         """
         numbers = [feature for feature in features if feature.datatype is not Datatype.BYTES]
         strings = [feature for feature in features if feature.datatype is Datatype.BYTES]
