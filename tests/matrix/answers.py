@@ -1,0 +1,30 @@
+"""What a trained model answers, asked through its own public methods, under the names of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from app.signature import Array, Kind, Signature
+
+
+def answers(model: Any, rows: Any, signature: Signature) -> dict[str, Array]:
+    """Output name -> the original's answers to these rows."""
+    return {output.name: _answer(model, rows, output.name, signature.kind) for output in signature.outputs}
+
+
+def _answer(model: Any, rows: Any, name: str, kind: Kind) -> Array:
+    method = {
+        "label": "predict",
+        "value": "predict",
+        "probabilities": "predict_proba",
+        "transformed": "transform",
+        "scores": "decision_function",
+    }[name]
+    if name == "scores" and not hasattr(model, method):
+        method = "transform" if hasattr(model, "transform") else "predict_proba"
+    found = getattr(model, method)(rows)
+    array = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
+    flat = kind in (Kind.REGRESSOR, Kind.CLASSIFIER) and name in ("value", "label")
+    return array.reshape(-1) if flat and array.ndim == 2 and array.shape[1] == 1 else array
