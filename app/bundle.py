@@ -54,6 +54,8 @@ class Certificate:
 
     `rows` were tried, `checks` has them by kind. `worst` is the largest |served - trained| / max(1, |trained|) of any
     number in any answer; `flips` counts labels that differ. `worst_rows` are the few that differ most, if any differ.
+    `exact` names the outputs that equal the trained model's to the last bit for every input, by an argument and not
+    by trying: see export.exactness.
     """
 
     rows: int
@@ -62,6 +64,7 @@ class Certificate:
     tolerance: float
     checks: Mapping[str, Check] = field(default_factory=dict)
     worst_rows: Sequence[WorstRow] = ()
+    exact: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

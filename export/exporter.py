@@ -19,10 +19,11 @@ from app.predictor import Model, load
 from app.signature import NAME, VERSION, Kind, Signature
 from export.contract import contract, declare
 from export.errors import ExportError, UnsupportedModel, first_line
+from export.exactness import exact_outputs
 from export.frameworks import predict, transform
 from export.graph import Columns, Graph
 from export.original import Original, fitted_estimator
-from export.parity import agree, certify
+from export.parity import agree, compare_all
 from export.sample import Sample, read_sample
 
 DEFAULT_KEY = "key"
@@ -77,10 +78,15 @@ def export_model(
     agrees = partial(agree, original, _served(manifest, content), tolerance)
     manifest = replace(manifest, signature=contract(original, unbounded, declared, graph.categories, agrees))
     progress("comparing the answers")
-    found, replay = certify(original, _served(manifest, content), graph.thresholds, tolerance)
+    exact = exact_outputs(graph, [output.name for output in unbounded.outputs])
+    comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
+    comparison.check()
+    manifest = replace(manifest, certificate=comparison.certificate)
     progress("publishing")
-    path = _published(Path(models_dir), name, version, replace(manifest, certificate=found), content, replay)
-    return Report(path=path, name=name, version=path.name, signature=manifest.signature, certificate=found)
+    path = _published(Path(models_dir), name, version, manifest, content, comparison.replay)
+    return Report(
+        path=path, name=name, version=path.name, signature=manifest.signature, certificate=manifest.certificate
+    )
 
 
 def _check_free(models: Path, name: str, version: str | int | None) -> None:

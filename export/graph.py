@@ -48,6 +48,8 @@ class Graph:
         self.thresholds: dict[str, set[float]] = {}
         self.categories: dict[str, set[Scalar]] = {}
         self.packages: set[str] = set()
+        self.doubts: list[str] = []
+        self.single = ""
         self._inputs: list[onnx.ValueInfoProto] = []
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[Any, ...], str] = {}
@@ -68,13 +70,12 @@ class Graph:
             if held:
                 self._inputs.append(helper.make_tensor_value_info(name, kind, [None, len(held)]))
                 self._widths[name] = len(held)
-        rounded = ""
         if any(feature.datatype is Datatype.FP32 for feature in numbers):
-            rounded = self.cast(self.cast(NUMBERS, TensorProto.FLOAT), TensorProto.DOUBLE)
-            self._widths[rounded] = len(numbers)
+            self.single = self.cast(self.cast(NUMBERS, TensorProto.FLOAT), TensorProto.DOUBLE)
+            self._widths[self.single] = len(numbers)
         columns = {feature.name: Column(STRINGS, index, True, feature.name) for index, feature in enumerate(strings)}
         for index, feature in enumerate(numbers):
-            tensor = rounded if feature.datatype is Datatype.FP32 else NUMBERS
+            tensor = self.single if feature.datatype is Datatype.FP32 else NUMBERS
             columns[feature.name] = Column(tensor, index, False, feature.name)
         given = (columns[feature.name] for feature in features)
         return tuple(replace(column, dtype=dtype) for column, dtype in zip(given, dtypes, strict=True))
@@ -150,6 +151,15 @@ class Graph:
         """Remember what values an encoder knows of a column, for the contract."""
         if column.feature:
             self.categories.setdefault(column.feature, set()).update(categories)
+
+    def doubt(self, step: str) -> None:
+        """Remember a step that may differ from the trained model's in the last bits."""
+        self.doubts.append(step)
+
+    @property
+    def nodes(self) -> Sequence[onnx.NodeProto]:
+        """What was added until now; each node stands after those whose outputs it takes."""
+        return self._nodes
 
     def model(self, outputs: Mapping[str, tuple[str, int, int]]) -> bytes:
         """The finished graph, its outputs name -> (tensor, element type, columns or 0 for one number per row)."""

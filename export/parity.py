@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,27 +31,59 @@ class Tried:
     served: dict[str, Array]
 
 
-def certify(
-    original: Original, model: Model, thresholds: dict[str, set[float]], tolerance: float
-) -> tuple[Certificate, Replay]:
-    """Try the model against the graph. Raises ParityError with the worst rows, ExportError for rows only one takes."""
-    tried = list(_tried(original, model, thresholds))
-    differences = [compare(one.trained, one.served, tolerance) for one in tried]
-    certificate = _certificate(tried, differences, tolerance)
-    if off := sum(len(difference.rows) for difference in differences):
-        mismatches = [
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Every row that was tried, both answers to it, and how far they lie apart."""
+
+    tried: Sequence[Tried]
+    differences: Sequence[Difference]
+    certificate: Certificate
+
+    def check(self) -> None:
+        """Raises ParityError with the worst rows if one is answered otherwise than the trained model answers it."""
+        if off := sum(len(difference.rows) for difference in self.differences):
+            raise ParityError(
+                f"{off} of {self.certificate.rows} rows are answered otherwise than by the trained model: by up to "
+                f"{self.certificate.worst:.2g} where {self.certificate.tolerance:g} is tolerated, and in "
+                f"{self.certificate.flips} labels; nothing was published",
+                self.mismatches,
+            )
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """Rows over the tolerance, the worst first."""
+        found = [
             _mismatch(one, row, difference)
-            for one, difference in zip(tried, differences, strict=True)
+            for one, difference in zip(self.tried, self.differences, strict=True)
             for row in difference.rows[:SHOWN]
         ]
-        mismatches.sort(key=lambda mismatch: -mismatch.difference)
-        raise ParityError(
-            f"{off} of {certificate.rows} rows are answered otherwise than by the trained model: by up to "
-            f"{certificate.worst:.2g} where {tolerance:g} is tolerated, and in {certificate.flips} labels; nothing was "
-            "published",
-            mismatches[:SHOWN],
-        )
-    return certificate, _replay(tried)
+        return sorted(found, key=lambda mismatch: -mismatch.difference)[:SHOWN]
+
+    @property
+    def replay(self) -> Replay:
+        return _replay(self.tried)
+
+
+def compare_all(
+    original: Original,
+    model: Model,
+    thresholds: dict[str, set[float]],
+    tolerance: float,
+    exact: Sequence[str] = (),
+) -> Comparison:
+    """Try the model against the graph. Raises ExportError for rows that only one of them takes.
+
+    `exact` are the outputs of which export.exactness claims that they are equal; one row that is not refutes it.
+    """
+    tried = list(_tried(original, model, thresholds))
+    differences = [compare(one.trained, one.served, tolerance) for one in tried]
+    held = tuple(name for name in exact if all(_equal(one, name) for one in tried))
+    certificate = replace(_certificate(tried, differences, tolerance), exact=held)
+    return Comparison(tried=tried, differences=differences, certificate=certificate)
+
+
+def _equal(tried: Tried, name: str) -> bool:
+    return not compare({name: tried.trained[name]}, {name: tried.served[name]}, 0.0).rows
 
 
 def _certificate(tried: Sequence[Tried], differences: Sequence[Difference], tolerance: float) -> Certificate:

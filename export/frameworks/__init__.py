@@ -6,14 +6,17 @@ subclass may well predict otherwise. What has no function of its own goes to skl
 
 A framework's native model that is no estimator, as the Booster that `train` gives, is adapted: its module registers an
 `adapter` that makes a `NativeModel` of it, and a predictor for that, as for any other estimator.
+
+A function marked `exact` takes the trained model's own operations, in their own order; export.exactness says what
+follows from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from export.frameworks import fallback
 from export.frameworks.native import NativeModel
@@ -27,9 +30,12 @@ Transformer = Callable[[Graph, Any, Columns], Columns]
 Predictor = Callable[[Graph, Any, Columns], Answers]
 Adapter = Callable[[Any], NativeModel]
 
+Emitter = TypeVar("Emitter", Transformer, Predictor)
+
 _TRANSFORMERS: dict[type, Transformer] = {}
 _PREDICTORS: dict[type, Predictor] = {}
 _ADAPTERS: dict[type, Adapter] = {}
+_EXACT: set[Callable[..., Any]] = set()
 
 
 def transformer(*classes: type) -> Callable[[Transformer], Transformer]:
@@ -69,16 +75,31 @@ def adapt(model: Any) -> Any:
     return found(model) if found else model
 
 
+def exact(function: Emitter) -> Emitter:
+    """Declare that a function writes the estimator's own operations, each in double or in float32 as the estimator
+    has it, and sums in the estimator's order. Its docstring, or that of its module, says why that is so; a case for
+    which it is not calls `graph.doubt`.
+    """
+    _EXACT.add(function)
+    return function
+
+
 def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
     """Write a fitted transformer: columns in, columns out. Raises UnsupportedModel."""
-    graph.packages.add(_import_framework(type(model)))
-    return _TRANSFORMERS.get(type(model), fallback.transform)(graph, model, columns)
+    return _emitter(_TRANSFORMERS, fallback.transform, graph, model)(graph, model, columns)
 
 
 def predict(graph: Graph, model: Any, columns: Columns) -> Answers:
     """Write a fitted predictor: columns in, answers out. Raises UnsupportedModel."""
+    return _emitter(_PREDICTORS, fallback.predict, graph, model)(graph, model, columns)
+
+
+def _emitter(registry: Mapping[type, Emitter], otherwise: Emitter, graph: Graph, model: Any) -> Emitter:
     graph.packages.add(_import_framework(type(model)))
-    return _PREDICTORS.get(type(model), fallback.predict)(graph, model, columns)
+    function = registry.get(type(model), otherwise)
+    if function not in _EXACT:
+        graph.doubt(type(model).__name__)
+    return function
 
 
 def _import_framework(kind: type) -> str:

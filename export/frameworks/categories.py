@@ -38,7 +38,6 @@ def _text_position(graph: Graph, column: Column, categories: Sequence[Any]) -> s
 
 
 def _number_position(graph: Graph, column: Column, categories: Sequence[Any]) -> str:
-    """A sum of at most one term."""
     if any(isinstance(value, str) for value in categories):
         raise UnsupportedModel(
             f"an encoder of column '{column.feature}' was trained on text, and the sample has numbers"
@@ -49,9 +48,9 @@ def _number_position(graph: Graph, column: Column, categories: Sequence[Any]) ->
     if np.isnan(numbers).any():
         missing = graph.op("And", graph.op("IsNaN", matrix), graph.constant(np.isnan(numbers).reshape(1, -1)))
         equal = graph.op("Or", equal, missing)
-    positions = graph.constant(np.arange(1.0, len(numbers) + 1))
-    found = graph.op("MatMul", graph.cast(equal, TensorProto.DOUBLE), positions)
-    return graph.cast(found, TensorProto.INT64)
+    positions = graph.constant(np.arange(1, len(numbers) + 1), np.int64)
+    found = graph.op("Where", equal, positions, graph.constant(0, np.int64))
+    return graph.op("ReduceMax", found, graph.constant([1], np.int64), keepdims=0)
 
 
 def codes(graph: Graph, column: Column, categories: Sequence[Any]) -> Column:

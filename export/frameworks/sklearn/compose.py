@@ -1,4 +1,7 @@
-"""Pipelines, column transformers and what else holds other estimators."""
+"""Pipelines, column transformers and what else holds other estimators.
+
+What is marked exact only hands columns on: the arithmetic is that of the estimators within.
+"""
 
 from __future__ import annotations
 
@@ -12,39 +15,45 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRa
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, predict, predictor, transform, transformer
+from export.frameworks import Answers, exact, predict, predictor, transform, transformer
 from export.graph import Columns, Graph
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)
 
 
 @transformer(Pipeline)
+@exact
 def transform_pipeline(graph: Graph, model: Pipeline, columns: Columns) -> Columns:
     return _through(graph, model.steps, columns)
 
 
 @predictor(Pipeline)
+@exact
 def predict_pipeline(graph: Graph, model: Pipeline, columns: Columns) -> Answers:
     return predict(graph, model.steps[-1][1], _through(graph, model.steps[:-1], columns))
 
 
 @predictor(*_SEARCHES)
+@exact
 def predict_search(graph: Graph, model: Any, columns: Columns) -> Answers:
     return predict(graph, model.best_estimator_, columns)
 
 
 @transformer(*_SEARCHES)
+@exact
 def transform_search(graph: Graph, model: Any, columns: Columns) -> Columns:
     return transform(graph, model.best_estimator_, columns)
 
 
 @transformer(ColumnTransformer)
+@exact
 def column_transformer(graph: Graph, model: ColumnTransformer, columns: Columns) -> Columns:
     parts = [_part(graph, step, tuple(columns[index] for index in indices)) for step, indices in _branches(model)]
     return tuple(column for part in parts for column in part)
 
 
 @transformer(FeatureUnion)
+@exact
 def feature_union(graph: Graph, model: FeatureUnion, columns: Columns) -> Columns:
     if any((model.transformer_weights or {}).values()):
         raise UnsupportedModel("a FeatureUnion with transformer_weights; scale the parts in pipelines of their own")

@@ -2,6 +2,7 @@
 
 The table is not derived from the encoder's parameters but asked of the encoder itself, one row per category and one for
 a value it does not know, so that drop, infrequent categories, encoded missing values and whatever comes need no code.
+And so it is exact: whatever the value, the answer is the encoder's own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from app.signature import Array
-from export.frameworks import transformer
+from export.frameworks import exact, transformer
 from export.frameworks.categories import position
 from export.graph import Column, Columns, Graph
 
@@ -24,6 +25,7 @@ _UNKNOWN = "\ue001"
 
 
 @transformer(OneHotEncoder, OrdinalEncoder, TargetEncoder)
+@exact
 def encoder(graph: Graph, model: Any, columns: Columns) -> Columns:
     encoded: list[Column] = []
     for column, categories, table in zip(columns, model.categories_, _tables(model), strict=True):

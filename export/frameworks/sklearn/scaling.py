@@ -1,4 +1,8 @@
-"""Scalers and imputers: arithmetic on columns, in double as in the original."""
+"""Scalers and imputers: arithmetic on columns, in double as in the original.
+
+What is marked exact is one operation on each value after the other, those of the estimator's own `transform` in its
+order: subtract and divide, multiply and add, compare, replace. IEEE 754 leaves each of them one result.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from sklearn.preprocessing import (
 
 from app.signature import MISSING
 from export.errors import UnsupportedModel
-from export.frameworks import transformer
+from export.frameworks import exact, transformer
 from export.graph import Columns, Graph, rows
 
 _UFUNCS = {
@@ -39,6 +43,7 @@ _UFUNCS = {
 
 
 @transformer(StandardScaler)
+@exact
 def standard_scaler(graph: Graph, model: StandardScaler, columns: Columns) -> Columns:
     return _shifted_scaled(
         graph, columns, model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
@@ -46,6 +51,7 @@ def standard_scaler(graph: Graph, model: StandardScaler, columns: Columns) -> Co
 
 
 @transformer(RobustScaler)
+@exact
 def robust_scaler(graph: Graph, model: RobustScaler, columns: Columns) -> Columns:
     return _shifted_scaled(
         graph, columns, model.center_ if model.with_centering else None, model.scale_ if model.with_scaling else None
@@ -53,6 +59,7 @@ def robust_scaler(graph: Graph, model: RobustScaler, columns: Columns) -> Column
 
 
 @transformer(MaxAbsScaler)
+@exact
 def max_abs_scaler(graph: Graph, model: MaxAbsScaler, columns: Columns) -> Columns:
     scaled = graph.op("Div", graph.matrix(columns), graph.constant(rows(model.scale_)))
     if getattr(model, "clip", False):
@@ -61,6 +68,7 @@ def max_abs_scaler(graph: Graph, model: MaxAbsScaler, columns: Columns) -> Colum
 
 
 @transformer(MinMaxScaler)
+@exact
 def min_max_scaler(graph: Graph, model: MinMaxScaler, columns: Columns) -> Columns:
     scaled = graph.op("Mul", graph.matrix(columns), graph.constant(rows(model.scale_)))
     scaled = graph.op("Add", scaled, graph.constant(rows(model.min_)))
@@ -70,6 +78,7 @@ def min_max_scaler(graph: Graph, model: MinMaxScaler, columns: Columns) -> Colum
 
 
 @transformer(Binarizer)
+@exact
 def binarizer(graph: Graph, model: Binarizer, columns: Columns) -> Columns:
     over = graph.op("Greater", graph.matrix(columns), graph.constant(float(model.threshold)))
     return graph.columns(graph.cast(over, TensorProto.DOUBLE), len(columns))
@@ -87,10 +96,12 @@ def normalizer(graph: Graph, model: Normalizer, columns: Columns) -> Columns:
 
 
 @transformer(FunctionTransformer)
+@exact
 def function_transformer(graph: Graph, model: FunctionTransformer, columns: Columns) -> Columns:
     """Functions of numpy that are one node, or two; any other function is Python, which a graph cannot hold."""
     if model.func is None:
         return columns
+    graph.doubt("a function of numpy, which computes with integers in integers")
     if model.func in (np.log1p, np.expm1, np.square):
         matrix = graph.matrix(columns)
         one = graph.constant(1.0)
@@ -111,6 +122,7 @@ def function_transformer(graph: Graph, model: FunctionTransformer, columns: Colu
 
 
 @transformer(SimpleImputer)
+@exact
 def simple_imputer(graph: Graph, model: SimpleImputer, columns: Columns) -> Columns:
     """Each missing value becomes its column's statistic; columns without one are dropped, as scikit-learn does."""
     filled = [index for index, value in enumerate(model.statistics_) if not _is_missing(value)]
@@ -125,6 +137,7 @@ def simple_imputer(graph: Graph, model: SimpleImputer, columns: Columns) -> Colu
 
 
 @transformer(MissingIndicator)
+@exact
 def missing_indicator(graph: Graph, model: MissingIndicator, columns: Columns) -> Columns:
     watched = tuple(columns[int(index)] for index in model.features_)
     if not watched:

@@ -1,8 +1,21 @@
-"""Decision trees, forests and gradient boosting."""
+"""Decision trees, forests and gradient boosting, exact but for the exponentials of some probabilities.
+
+Which leaf a row ends in is exact as export.frameworks.trees argues; scikit-learn's own comparison is of float32(x) with
+a double in trees, forests and GradientBoosting, and of doubles in HistGradientBoosting. Then
+
+- a forest adds its trees' answers in their order, from zero, and divides by their number, all in double. With several
+  jobs the order is that in which threads finish: then nothing is claimed.
+- GradientBoosting starts from its first guess and adds `learning_rate * value`, stage by stage, in double. On x86-64 a
+  product is rounded before it is added; where compilers fuse the two, as on ARM, nothing is claimed.
+- HistGradientBoosting starts from its baseline and adds the leaves' values, stage by stage, in double.
+
+Labels are decided by the sums themselves, as in `predict`, and never by a rounded probability.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from platform import machine
 from typing import Any
 
 import numpy as np
@@ -21,13 +34,17 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from app.signature import Array
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, predictor
+from export.frameworks import Answers, exact, predictor
 from export.frameworks.sklearn.linear import label, two_sided
 from export.frameworks.trees import Tree, leaf_values, summed
 from export.graph import Columns, Graph
 
+_ROUNDS_PRODUCTS = ("x86_64", "AMD64")
+"""Processors for which scikit-learn's wheels are compiled without fused multiply-add."""
+
 
 @predictor(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
+@exact
 def tree_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     if model.n_outputs_ > 1:
         raise UnsupportedModel(f"{type(model).__name__} with several outputs; train one classifier per output")
@@ -36,12 +53,14 @@ def tree_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
 
 
 @predictor(DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor)
+@exact
 def tree_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
     mean = _mean(graph, model, columns)
     return {"value": _flat(graph, mean) if model.n_outputs_ == 1 else mean}
 
 
 @predictor(GradientBoostingClassifier)
+@exact
 def gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     raw = _boosted(graph, model, columns)
     if model.n_trees_per_iteration_ > 1:
@@ -53,11 +72,13 @@ def gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> 
 
 
 @predictor(GradientBoostingRegressor)
+@exact
 def gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
     return {"value": _flat(graph, _boosted(graph, model, columns))}
 
 
 @predictor(HistGradientBoostingClassifier)
+@exact
 def hist_gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     raw = _hist_boosted(graph, model, columns)
     if model.n_trees_per_iteration_ > 1:
@@ -68,6 +89,7 @@ def hist_gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns
 
 
 @predictor(HistGradientBoostingRegressor)
+@exact
 def hist_gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
     raw = _flat(graph, _hist_boosted(graph, model, columns))
     return {"value": graph.op("Exp", raw) if type(model._loss.link).__name__ == "LogLink" else raw}
@@ -76,6 +98,8 @@ def hist_gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns)
 def _mean(graph: Graph, model: Any, columns: Columns) -> str:
     """The mean over a forest's trees [rows, outputs]; a single tree is a forest of one."""
     members = getattr(model, "estimators_", [model])
+    if getattr(model, "n_jobs", None) not in (None, 1):
+        graph.doubt("the sum over a forest's trees, in the order in which its jobs finish")
     trees = [_tree(member.tree_, member.tree_.value.reshape(member.tree_.node_count, -1)) for member in members]
     total = summed(graph, _leaves(graph, trees, columns, single=True))
     return total if len(trees) == 1 else graph.op("Div", total, graph.constant(float(len(trees))))
@@ -84,6 +108,8 @@ def _mean(graph: Graph, model: Any, columns: Columns) -> str:
 def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
     if model.init_ != "zero" and not isinstance(model.init_, DummyClassifier | DummyRegressor):
         raise UnsupportedModel(f"{type(model).__name__} with init={type(model.init_).__name__}; leave init out")
+    if machine() not in _ROUNDS_PRODUCTS:
+        graph.doubt("the sum over stages, fused with its products on this processor")
     start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
     stages = [
         [_tree(member.tree_, model.learning_rate * member.tree_.value[:, 0, :]) for member in stage]
