@@ -138,6 +138,7 @@ DATA: dict[str, Data] = {
     "multilabel": Data(_ROWS, _MULTILABEL),
     "boolean labels": Data(_TWO_ROWS, _TWO.astype(bool)),
     "two text labels": Data(_TWO_ROWS, np.where(_TWO > 0, "yes", "no")),
+    "iris numbers": Data(_IRIS.data, _IRIS.target.to_numpy()),
     "iris": Data(_IRIS.data, _IRIS.target_names[_IRIS.target]),
     "diabetes": Data(_DIABETES.data, _DIABETES.target.to_numpy()),
     "mixed": Data(MIXED),
