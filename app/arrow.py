@@ -13,10 +13,10 @@ from app.codec import bounded
 from app.columns import Column, Table, Terms
 from app.errors import Fault, InvalidRequest, MalformedBody, ServingError, TooLarge, quoted
 from app.extras import pyarrow as pa
-from app.faults import expectation
 from app.media import Answer
 from app.predictor import Model
 from app.signature import Array
+from app.words import expectation
 
 
 @contextmanager

@@ -14,23 +14,28 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Meta
-from msgspec.structs import astuple
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import asdict, astuple, replace
 
 from app import faults
+from app.answers import Writer
 from app.errors import Fault, InvalidRequest, TooLarge
-from app.signature import MISSING, NUMBERS, SAFE_INTEGER, STRINGS, Array, Datatype, Feature, Output, Signature, Tensors
+from app.signature import MISSING, NUMBERS, SAFE_INTEGER, STRINGS, Array, Datatype, Feature, Signature
 
 Key = str | int
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The good rows of a request, their keys beside them, and the faults of the rows left out, by key."""
+    """The good rows of a request, their keys beside them, and the faults of the rows left out, by key.
+
+    `parameters` are what the request says of the decision; None where the contract lets it say nothing.
+    """
 
     rows: list[Any]
     key_field: str = ""
     keys: Sequence[Key] = ()
     errors: Mapping[Key, Sequence[Fault]] = {}
+    parameters: Mapping[str, float] | None = None
 
 
 class Codec:
@@ -47,12 +52,15 @@ class Codec:
         fields = [(self._attributes[feature.name], _type(feature)) for feature in ordered]
         self._row = _struct("Row", fields, rename=names)
         keyed = _struct("KeyedRow", [*fields, ("key", _KEY)], rename={**names, "key": signature.key})
-        self._online = _decoder(self._row)
-        self._keyed = _decoder(keyed, ("key_field", str, signature.key))
+        around = _parameters(signature)
+        self._online = _decoder(self._row, *around)
+        self._keyed = _decoder(keyed, ("key_field", str, signature.key), *around)
+        self._adjustable = bool(around)
         self._line, self._keyed_line = msgspec.json.Decoder(self._row), msgspec.json.Decoder(keyed)
         nulls = any(feature.nullable for feature in signature.numbers)
         self._pack = None if nulls else Struct(f"{len(signature.numbers)}d").pack
-        self._outputs = [output.name for output in signature.outputs]
+        writer = Writer(signature)
+        self.predictions, self.decided = writer.predictions, writer.decided
         self._enumerated = [
             (attrgetter(self._attributes[feature.name]), {None, *feature.categories})
             for feature in signature.numbers
@@ -62,13 +70,14 @@ class Codec:
     def decode(self, body: bytes, max_rows: int) -> Batch:
         """The rows of `{"instances": […]}`, all of them good. Raises MalformedBody, TooLarge or InvalidRequest."""
         try:
-            rows = self._online.decode(body).instances
+            request = self._online.decode(body)
         except _REFUSED as error:
             raise self._refusal(body, max_rows, error) from None
+        rows = request.instances
         bounded(len(rows), max_rows)
         if self._enumerated and not self._known(rows):
             raise self._refusal(body, max_rows)
-        return Batch(rows=rows)
+        return Batch(rows=rows, parameters=_said(request)) if self._adjustable else Batch(rows=rows)
 
     def decode_keyed(self, body: bytes, max_rows: int) -> Batch:
         """The same with a key in every row. Bad rows are set apart under their key, as long as one row is good."""
@@ -81,7 +90,8 @@ class Codec:
         keys = [row.key for row in rows]
         if request.key_field != self.signature.key or len(set(keys)) < len(keys) or not self._known(rows):
             return self._sifted(body, max_rows)
-        return Batch(rows=rows, key_field=request.key_field, keys=keys)
+        batch = Batch(rows=rows, key_field=request.key_field, keys=keys)
+        return replace(batch, parameters=_said(request)) if self._adjustable else batch
 
     def decode_line(self, line: bytes, number: int, key_field: str | None) -> tuple[Any, Key | None]:
         """A row that stands alone, and its key if there is to be one. Raises MalformedBody or InvalidRequest.
@@ -124,15 +134,6 @@ class Codec:
             marked(tensors[STRINGS])
         return tensors
 
-    def predictions(self, outputs: Tensors) -> list[dict[str, Any]]:
-        """One mapping per row: output name -> a number, a label, or numbers by column name."""
-        answers = [_answers(output, outputs[output.name]) for output in self.signature.outputs]
-        names = self._outputs
-        if len(names) == 2:  # nearly always; a third faster
-            first, second = names
-            return [{first: one, second: other} for one, other in zip(*answers)]  # noqa: B905
-        return [dict(zip(names, row)) for row in zip(*answers)]  # noqa: B905  # checking lengths costs a tenth
-
     def _numbers(self, rows: Sequence[tuple[float | None, ...]]) -> Array:
         if self._pack is None:
             return np.array(rows, dtype=np.float64)  # None becomes NaN
@@ -148,17 +149,18 @@ class Codec:
         return all(getter(row) in known for getter, known in self._enumerated for row in rows)
 
     def _refusal(self, body: bytes, max_rows: int, error: Exception | None = None) -> InvalidRequest:
-        rows, found = faults.envelope(faults.parse(body), keyed=False)
+        rows, found = faults.envelope(faults.parse(body), self.signature, keyed=False)
         bounded(len(rows), max_rows)
         found += chain.from_iterable(faults.in_rows(rows, self.signature))
         return _invalid(found or [_unexplained(error)])
 
     def _sifted(self, body: bytes, max_rows: int, error: Exception | None = None) -> Batch:
         document = faults.parse(body)
-        rows, around = faults.envelope(document, keyed=True)
+        rows, around = faults.envelope(document, self.signature, keyed=True)
         bounded(len(rows), max_rows)
         key_field = self.signature.key if around else document.get(faults.KEY_FIELD, self.signature.key)
-        return self._keyed_batch(rows, key_field, around, error)
+        batch = self._keyed_batch(rows, key_field, around, error)
+        return replace(batch, parameters=document.get(faults.PARAMETERS)) if self._adjustable else batch
 
     def sifted(self, rows: Sequence[Any], key_field: str | None) -> Batch:
         """Rows as JSON has them: all of them without a key field, with one the good, and the others set apart.
@@ -210,6 +212,21 @@ def _decoder(row: Any, *around: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(_struct("Request", [("instances", instances), *around]))
 
 
+def _parameters(signature: Signature) -> list[Any]:
+    """The field of a request for the parameters that it may set; none if it may set none."""
+    if not signature.adjustable:
+        return []
+    fields = [(name, _type(feature) | UnsetType, UNSET) for name, feature in signature.adjustable.items()]
+    return [(faults.PARAMETERS, _struct("Parameters", fields) | UnsetType, UNSET)]
+
+
+def _said(request: Any) -> dict[str, float] | None:
+    """The parameters that a request sets."""
+    if request.parameters is UNSET:
+        return None
+    return {name: value for name, value in asdict(request.parameters).items() if value is not UNSET}
+
+
 def _type(feature: Feature) -> Any:
     """The type that msgspec decodes a feature's values as, with its limits."""
     match feature.datatype:
@@ -224,13 +241,6 @@ def _type(feature: Feature) -> Any:
             low, high = feature.range
             kind = Annotated[float, Meta(ge=low, le=high)]
     return kind | None if feature.nullable else kind
-
-
-def _answers(output: Output, values: Array) -> list[Any]:
-    if not output.columns:
-        return values.tolist()  # type: ignore[no-any-return]  # numpy types tolist() as Any
-    columns = output.columns
-    return [dict(zip(columns, row)) for row in values.tolist()]  # noqa: B905  # likewise
 
 
 def _mappings(data: Any, signature: Signature) -> list[Any]:

@@ -33,19 +33,23 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """How a request is to be read: under which limits, and with keys in which field, if with any."""
+    """How a request is to be read: under which limits, and with keys in which field, if with any.
+
+    `parameters` are what its query says of the decision.
+    """
 
     max_bytes: int
     max_rows: int
     keyed: bool
     key_field: str
+    parameters: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """What the graph takes for the good rows of a request, their keys beside it, and the faults of the others by key.
 
-    `rows` counts the good ones.
+    `rows` counts the good ones. `parameters` are what the body says of the decision.
     """
 
     tensors: Tensors
@@ -53,6 +57,7 @@ class Question:
     key_field: str = ""
     keys: Sequence[Key] = ()
     errors: Mapping[Key, Sequence[Fault]] = field(default_factory=dict)
+    parameters: Mapping[str, float] | None = None
 
 
 def table(columns: Mapping[str, Column]) -> Table:
@@ -94,6 +99,7 @@ def asked(codec: Codec, batch: Batch) -> Question:
         key_field=batch.key_field,
         keys=batch.keys,
         errors=batch.errors,
+        parameters=batch.parameters,
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.answers import Answers
 from app.codec import Batch
 from app.predictor import Model
 from app.protocols.body import ACCEPTED, PLAIN
 from app.protocols.native import Operation, Predictions
-from app.scheduler import Answers
 
 SMALL = 8 * 1024
 """Bytes. How a larger body travels does not matter beside its decoding, and its answer may be worth compressing."""

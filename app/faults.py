@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any
 
 from app.errors import Fault, MalformedBody, quoted, similar
-from app.signature import SAFE_INTEGER, Datatype, Feature, Signature
+from app.signature import SAFE_INTEGER, Datatype, Feature, Ranking, Signature
+from app.words import expectation, type_name
 
 MAX_KEY = 256
 """Characters of a string key."""
@@ -23,7 +24,7 @@ MAX_FAULTS = 1000
 """Faults that are listed. Beyond it only the first of each further row is looked for, and without a guess at what was
 meant, so that neither an answer nor the time to make it outgrows its request."""
 
-INSTANCES, COLUMNS, KEY_FIELD = "instances", "columns", "key_field"
+INSTANCES, COLUMNS, KEY_FIELD, PARAMETERS = "instances", "columns", "key_field", "parameters"
 
 
 def parse(body: bytes) -> Any:
@@ -42,11 +43,11 @@ def parse(body: bytes) -> Any:
         raise MalformedBody("The body is nested too deep.") from error
 
 
-def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
+def envelope(document: Any, signature: Signature, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
     """The rows of a request document, and what is wrong around them."""
     if not isinstance(document, dict):
         return [], [_fault("wrong_type", "the body", 'an object {"instances": […]}', document)]
-    faults = _around(document, INSTANCES, keyed=keyed)
+    faults = _around(document, signature, INSTANCES, keyed=keyed)
     rows = document.get(INSTANCES)
     if INSTANCES not in document:
         message = "'instances' is missing: a list of rows."
@@ -56,9 +57,9 @@ def envelope(document: Any, *, keyed: bool) -> tuple[list[Any], list[Fault]]:
     return (rows if isinstance(rows, list) else []), faults
 
 
-def around_columns(document: Any, *, keyed: bool) -> list[Fault]:
+def around_columns(document: Any, signature: Signature, *, keyed: bool) -> list[Fault]:
     """What is wrong with a request document of columns, but for what is in them."""
-    faults = _around(document, COLUMNS, keyed=keyed)
+    faults = _around(document, signature, COLUMNS, keyed=keyed)
     columns = document[COLUMNS]
     if not isinstance(columns, dict):
         faults.append(_fault("wrong_type", "columns", "an object of lists", columns, field=COLUMNS))
@@ -83,8 +84,10 @@ def in_rows(
 def in_key_field(signature: Signature, key_field: str) -> list[Fault]:
     """What is wrong with the name of a key field, which must be unlike any other in a request or an answer."""
     taken = {"error", "faults", *(feature.name for feature in signature.features)}
-    for output in signature.outputs:
+    for output in signature.answers:
         taken |= {output.name, *(f"{output.name}.{column}" for column in output.columns)}
+        if isinstance(output, Ranking):
+            taken |= {name for place in range(len(output.classes)) for name in output.places(place)}
     if key_field not in taken:
         return []
     message = f"key_field {quoted(key_field)} is a feature or an output of the model; name another field."
@@ -129,39 +132,23 @@ def is_key(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= SAFE_INTEGER
 
 
-def expectation(feature: Feature) -> str:
-    """What a feature takes, in words."""
-    if feature.closed:
-        words = [f"'{category}'" if isinstance(category, str) else str(category) for category in feature.categories]
-        text = f"one of {', '.join(words[:30])}{', …' if len(words) > 30 else ''}"
-    elif feature.datatype is Datatype.BOOL:
-        text = "true or false"
-    elif feature.datatype is Datatype.BYTES:
-        text = "text"
-    else:
-        noun = "an integer" if feature.datatype is Datatype.INT64 else "a number"
-        text = noun + _bounds(feature)
-    return f"{text} or null" if feature.nullable else text
+def in_parameters(parameters: Any, known: Mapping[str, Feature]) -> list[Fault]:
+    """What is wrong with what a request says of the decision."""
+    if not isinstance(parameters, dict):
+        return [_fault("wrong_type", PARAMETERS, "an object", parameters, field=PARAMETERS)]
+    unknown = islice((name for name in parameters if name not in known), MAX_FAULTS)
+    faults = [_unknown(name, known, where=f"{PARAMETERS}: ") for name in unknown]
+    given = [(feature, parameters[name]) for name, feature in known.items() if name in parameters]
+    return faults + [_value(code, None, None, one, value) for one, value in given if (code := _wrong(one, value))]
 
 
-def _bounds(feature: Feature) -> str:
-    match feature.minimum, feature.maximum:
-        case None, None:
-            return ""
-        case low, None:
-            return f" from {low:g}"
-        case None, high:
-            return f" up to {high:g}"
-        case low, high:
-            return f" from {low:g} to {high:g}"
-    raise AssertionError
-
-
-def _around(document: Mapping[str, Any], member: str, *, keyed: bool) -> list[Fault]:
-    known = [member, KEY_FIELD] if keyed else [member]
+def _around(document: Mapping[str, Any], signature: Signature, member: str, *, keyed: bool) -> list[Fault]:
+    known = [member, *([KEY_FIELD] if keyed else []), *([PARAMETERS] if signature.adjustable else [])]
     faults = [_unknown(name, known) for name in islice((name for name in document if name not in known), MAX_FAULTS)]
     if keyed and not is_text(document.get(KEY_FIELD, "")):
         faults.append(_fault("wrong_type", "key_field", "text", document[KEY_FIELD], field=KEY_FIELD))
+    if PARAMETERS in known and PARAMETERS in document:
+        faults += in_parameters(document[PARAMETERS], signature.adjustable)
     return faults
 
 
@@ -215,14 +202,15 @@ def _wrong_value(feature: Feature, value: Any) -> str | None:
     return None
 
 
-def _value(code: str, row: int, key: Any, feature: Feature, value: Any) -> Fault:
-    expected, got = expectation(feature), _type_name(value)
+def _value(code: str, row: int | None, key: Any, feature: Feature, value: Any) -> Fault:
+    expected, got = expectation(feature), type_name(value)
     guess = (
         similar(value, map(str, feature.categories)) if code == "unknown_category" and isinstance(value, str) else None
     )
     hint = f" Did you mean '{guess}'?" if guess else ""
     came = {"unknown_category": "another value", "out_of_range": f"{got} outside of that"}.get(code, got)
-    message = f"row {row}: '{feature.name}' must be {expected}, and is {came}.{hint}"
+    where = PARAMETERS if row is None else f"row {row}"
+    message = f"{where}: '{feature.name}' must be {expected}, and is {came}.{hint}"
     return Fault(
         code=code, message=message, row=row, key=key, field=feature.name, expected=expected, got=got, suggestion=guess
     )
@@ -231,10 +219,13 @@ def _value(code: str, row: int, key: Any, feature: Feature, value: Any) -> Fault
 _ROWS_GO = 'rows go into {"instances": [{…}]}'
 
 
-def _unknown(name: str, known: Iterable[str], row: int | None = None, key: Any = None) -> Fault:
+def _unknown(
+    name: str, known: Iterable[str], row: int | None = None, key: Any = None, where: str = "the request: "
+) -> Fault:
     guess = similar(name, known)
-    where = "the request: " if row is None else f"row {row}: "
-    hint = f"; did you mean '{guess}'?" if guess else f"; {_ROWS_GO if row is None else 'take it out'}."
+    aside = _ROWS_GO if row is None and where == "the request: " else "take it out"
+    where = where if row is None else f"row {row}: "
+    hint = f"; did you mean '{guess}'?" if guess else f"; {aside}."
     message = f"{where}there is no field {quoted(name)}{hint}"
     return Fault(
         code="unknown_field",
@@ -252,7 +243,7 @@ def _bad_key(number: int, row: Any, key_field: str) -> Fault:
     expected = f"text of 1 to {MAX_KEY} characters, or an integer"
     state = "not usable" if there else "missing"
     message = f"row {number}: the key field {quoted(key_field)} is {state}; expected {expected}."
-    got = _type_name(row[key_field]) if there else None
+    got = type_name(row[key_field]) if there else None
     return Fault(
         code="invalid_key" if there else "missing_key",
         message=message,
@@ -264,25 +255,8 @@ def _bad_key(number: int, row: Any, key_field: str) -> Fault:
 
 
 def _fault(code: str, where: str, expected: str, value: Any, **place: Any) -> Fault:
-    got = "an empty list" if value == [] else _type_name(value)
+    got = "an empty list" if value == [] else type_name(value)
     return Fault(code=code, message=f"{where} must be {expected}, and is {got}.", expected=expected, got=got, **place)
-
-
-_TYPE_NAMES = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "an integer",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "an object",
-}
-
-
-def _type_name(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "an infinite or too large number"
-    return _TYPE_NAMES.get(type(value), type(value).__name__)
 
 
 def is_text(value: Any) -> bool:

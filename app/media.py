@@ -15,7 +15,7 @@ import numpy as np
 from app.columns import Column, Question, Terms
 from app.errors import Fault
 from app.predictor import Model
-from app.signature import Array, Tensors
+from app.signature import Array, Output, Ranking, Scalar, Tensors
 
 ERROR = "error"
 """The column of keyed answers that says what is wrong with a row."""
@@ -39,12 +39,9 @@ class Answer:
         Rows stand in the order of the request. Those that were refused have an error and nothing else but their key.
         """
         columns: dict[str, Column] = {self.question.key_field: self._keys()} if self.keyed else {}
-        for output in self.model.signature.outputs:
-            values = self.outputs[output.name]
-            for index, column in enumerate(output.columns):
-                columns[f"{output.name}.{column}"] = self._spread(values[:, index])
-            if not output.columns:
-                columns[output.name] = self._spread(values)
+        for output in self.model.signature.answers:
+            for name, values in _flat(output, self.outputs[output.name]):
+                columns[name] = self._spread(values)
         if self.keyed:
             columns[ERROR] = [self._refused[row][1] if row in self._refused else None for row in range(self.rows)]
         return columns
@@ -92,6 +89,29 @@ class Answer:
         spread: Array = np.full(self.rows, None, np.object_)
         spread[self._good] = values
         return spread
+
+
+def _flat(output: Output, values: Array) -> Iterator[tuple[str, Array]]:
+    """The columns of one output. Labels of several types, such as 1 and "abstain", are text, whichever there are."""
+    if isinstance(output, Ranking):
+        for index in range(values.shape[1]):
+            label, probability = output.places(index)
+            yield label, _texts(output, values[:, index]["label"])
+            yield probability, values[:, index]["probability"]
+    elif output.columns:
+        yield from ((f"{output.name}.{column}", values[:, index]) for index, column in enumerate(output.columns))
+    else:
+        yield output.name, _texts(output, values)
+
+
+def _texts(output: Output, labels: Array) -> Array:
+    if len({type(label) for label in output.classes}) < 2:
+        return labels
+    return np.array([_text(label) for label in labels.tolist()], dtype=np.object_)
+
+
+def _text(label: Scalar) -> str:
+    return str(label).lower() if isinstance(label, bool) else str(label)
 
 
 @dataclass(frozen=True, kw_only=True)

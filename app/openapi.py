@@ -6,13 +6,15 @@ from typing import Any
 
 from app import schema
 from app.columns import Question
-from app.faults import COLUMNS, INSTANCES, KEY_FIELD
+from app.faults import COLUMNS, INSTANCES, KEY_FIELD, PARAMETERS
 from app.formats import FORMATS, JSON
+from app.formats.json import online
 from app.media import Answer, Format
 from app.predictor import Model
 from app.protocols.problem import COMPONENTS, described
 from app.repository import Catalogue
 from app.schema import Schema
+from app.signature import Feature
 
 _REFUSALS = {
     "400": "The body is not what its content type says.",
@@ -52,11 +54,14 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
 
 
 def _operations(model: Model, path: str, tag: str) -> Schema:
+    meanings = schema.meanings(model.signature).items()
     about = model.manifest.description or f"A {model.signature.kind}."
+    about = "\n\n".join([about, *(f"`{name}`: {text}" for name, text in meanings)])
     keyed = (
         f"{about} Every row carries a key, in the field `{model.signature.key}` or in the one that `{KEY_FIELD}` "
         "names, which comes back beside its answer. A bad row is set apart in `errors` and does not sink the others."
     )
+    parameters = [_in_query(name, field) for name, field in model.signature.adjustable.items()]
     ids = "_".join(part for part in path.split("/") if part not in ("", "models", "versions"))
     return {
         f"{path}/predict": {
@@ -64,6 +69,7 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
                 "summary": "Rows in, answers out in the same order",
                 "description": about,
                 "operationId": f"predict_{ids}",
+                "parameters": parameters,
                 **_body_and_answer(model, tag, "Request", "Response"),
             }
         },
@@ -72,7 +78,10 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
                 "summary": "Rows in, answers out beside their keys",
                 "description": keyed,
                 "operationId": f"predict_keyed_{ids}",
-                "parameters": [{"name": KEY_FIELD, "in": "query", "description": _KEY_FIELD, "schema": _TEXT}],
+                "parameters": [
+                    {"name": KEY_FIELD, "in": "query", "description": _KEY_FIELD, "schema": _TEXT},
+                    *parameters,
+                ],
                 **_body_and_answer(model, tag, "KeyedRequest", "KeyedResponse"),
             }
         },
@@ -129,11 +138,15 @@ def _examples(model: Model, *, keyed: bool) -> list[dict[str, Any]]:
 def _online(model: Model, max_rows: int) -> Schema:
     row, answer = schema.example(model.signature), _answer(model)
     served = {"model": model.name, "version": model.version}
-    request = {INSTANCES: _rows(schema.row(model.signature), max_rows)}
-    response = {**_constants(served), "predictions": _list(schema.answer(model.signature))}
+    request = {INSTANCES: _rows(schema.row(model.signature), max_rows), **_adjustable(model)}
+    response = {**_constants(served), **_effective(model), "predictions": _list(schema.answer(model.signature))}
+    example = online(model, None, [answer])
     return {
-        _component(model, "Request"): {**schema.closed(request), "examples": [{INSTANCES: [row]}]},
-        _component(model, "Response"): {**schema.closed(response), "examples": [{**served, "predictions": [answer]}]},
+        _component(model, "Request"): {
+            **schema.closed(request, required=[INSTANCES]),
+            "examples": [{INSTANCES: [row]}],
+        },
+        _component(model, "Response"): {**schema.closed(response), "examples": [example]},
     }
 
 
@@ -143,10 +156,12 @@ def _keyed(model: Model, max_rows: int) -> Schema:
     request = {
         INSTANCES: _rows(schema.row(model.signature, key), max_rows),
         KEY_FIELD: {"type": "string", "enum": [key], "default": key, "description": "Where the rows carry their key."},
+        **_adjustable(model),
     }
     error = schema.closed({key: schema.KEY, "error": {"type": "string"}, "faults": _list(_ref("Fault"))})
     response = {
         **_constants(served),
+        **_effective(model),
         "predictions": _list(schema.answer(model.signature, key)),
         "errors": _list(error),
     }
@@ -158,9 +173,26 @@ def _keyed(model: Model, max_rows: int) -> Schema:
         },
         _component(model, "KeyedResponse"): {
             **schema.closed(response),
-            "examples": [{**served, "predictions": answers, "errors": []}],
+            "examples": [{**online(model, None, answers), "errors": []}],
         },
     }
+
+
+def _in_query(name: str, field: Feature) -> Schema:
+    found = schema.of_feature(field)
+    return {"name": name, "in": "query", "description": found.pop("description"), "schema": found}
+
+
+def _adjustable(model: Model) -> Schema:
+    """The field of a request that says how to decide, where the contract has one."""
+    fields = model.signature.adjustable
+    return {PARAMETERS: schema.parameters(fields)} if fields else {}
+
+
+def _effective(model: Model) -> Schema:
+    """The field of an answer that says by what parameters was decided, where there are decisions."""
+    fields = model.signature.parameters
+    return {PARAMETERS: schema.closed({name: {"type": "number"} for name in fields})} if fields else {}
 
 
 def _answer(model: Model) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it when it is imported
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,12 @@ import onnxruntime as ort
 from app import cpu
 from app.bundle import Bundle, read
 from app.codec import Codec
+from app.decision import DECISION, decide, labels
 from app.errors import BundleError, InvalidRequest, PredictionFailed
+from app.faults import in_parameters
 from app.parity import compare
 from app.signature import NUMBERS, Array, Signature, Tensors
+from app.uncertainty import PROBABILITIES, region
 
 _TYPES = {"tensor(double)": np.float64, "tensor(string)": np.object_}
 
@@ -37,13 +40,14 @@ class Model:
         """About what a row costs in a small batch, as `load` measured it."""
         self._session = _session(bundle, threads or cpu.available())
         self._outputs = [output.name for output in self.signature.outputs]
-        self._classes = {output.name: _labels(output.classes) for output in self.signature.outputs if output.classes}
+        self._classes = {output.name: labels(output.classes) for output in self.signature.outputs if output.classes}
         _check_graph(self._session, self.signature)
 
-    def run(self, tensors: Tensors) -> dict[str, Array]:
-        """Answer tensors as `signature.inputs` names them: output name -> one answer per row.
+    def run(self, tensors: Tensors, parameters: Mapping[str, float] | None = None) -> dict[str, Array]:
+        """Answer tensors as `signature.inputs` names them: the name of each of `signature.answers` -> one per row.
 
-        Numbers are [rows] or [rows, columns]; labels are the classes themselves. Raises PredictionFailed.
+        Numbers are [rows] or [rows, columns]; labels are the classes themselves. `parameters` are those of the
+        decision, where they are to be others than the policy's, and must be valid. Raises PredictionFailed.
         """
         try:
             answers = dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
@@ -51,17 +55,26 @@ class Model:
             raise PredictionFailed(f"Model '{self.name}' version {self.version} failed to run.") from error
         for name, classes in self._classes.items():
             answers[name] = classes[answers[name]]
+        if self.signature.conformal:
+            answers |= region(self.signature.conformal, answers)
+        if self.signature.policy:
+            classes = self._classes["label"]
+            answers[DECISION] = decide(self.signature.policy, classes, answers[PROBABILITIES], parameters)
         return answers
 
-    def predict(self, data: Any) -> dict[str, Array]:
+    def predict(self, data: Any, parameters: Mapping[str, float] | None = None) -> dict[str, Array]:
         """Answer a list of row mappings, a mapping column -> values, or a 2-D array in signature order.
+
+        `parameters` decide otherwise than the contract, as far as it lets them.
 
         >>> load("models/iris/1").predict([{"sepal_length": 5.1, ...}])["label"]
         array(['setosa'], dtype='<U10')
 
-        Raises InvalidRequest, with every fault, if a row breaks the contract.
+        Raises InvalidRequest, with every fault, if a row breaks the contract, or a parameter does.
         """
-        return self.run(self.codec.tensors(self.codec.rows(data)))
+        if found := in_parameters(parameters or {}, self.signature.adjustable):
+            raise InvalidRequest(found)
+        return self.run(self.codec.tensors(self.codec.rows(data)), parameters)
 
     def answer(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Answer rows that the codec has read, as a client is told: one mapping per row. Raises PredictionFailed."""
@@ -82,7 +95,7 @@ def load(path: str | Path, threads: int | None = None) -> Model:
         raise BundleError(f"its own replay rows are refused: {error}") from error
     trained = {name: np.array(values) for name, values in bundle.replay.outputs.items()}
     found = compare(trained, served, bundle.manifest.certificate.tolerance)
-    if found.rows or set(trained) != set(served):
+    if found.rows or set(trained) != set(model.signature.named):
         raise BundleError(
             f"{len(found.rows)} of {len(bundle.replay.instances)} replayed rows differ from what the trained model "
             f"answered, by up to {found.worst:.2g} and in {found.flips} labels"
@@ -126,7 +139,3 @@ def _check_graph(session: ort.InferenceSession, signature: Signature) -> None:
     missing = {output.name for output in signature.outputs} - {node.name for node in session.get_outputs()}
     if missing:
         raise BundleError(f"the graph does not give {', '.join(sorted(missing))}, which the contract promises")
-
-
-def _labels(classes: tuple[Any, ...]) -> Array:
-    return np.array(classes, dtype=np.object_ if len({type(label) for label in classes}) > 1 else None)

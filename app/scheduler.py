@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+from app.answers import Answers
 from app.predictor import Model
 
-Answers = list[dict[str, Any]]
 T = TypeVar("T")
 
 MERGED_ROWS = 32

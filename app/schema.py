@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.faults import MAX_KEY, expectation
-from app.signature import SAFE_INTEGER, Datatype, Feature, Output, Scalar, Signature
+from app.decision import DECISION, told
+from app.faults import MAX_KEY
+from app.signature import SAFE_INTEGER, Datatype, Feature, Output, Ranking, Scalar, Signature, Subset
+from app.uncertainty import promised
+from app.words import expectation
 
 Schema = dict[str, Any]
 
@@ -28,8 +31,26 @@ def row(signature: Signature, key_field: str | None = None) -> Schema:
 
 def answer(signature: Signature, key_field: str | None = None) -> Schema:
     """What comes back for one row."""
-    fields = {output.name: of_output(output) for output in signature.outputs}
+    fields = {output.name: of_output(output) for output in signature.answers}
+    for name, text in meanings(signature).items():
+        fields[name]["description"] = text
     return closed({key_field: KEY, **fields} if key_field else fields)
+
+
+def meanings(signature: Signature) -> dict[str, str]:
+    """What the answers mean that are made of the graph's."""
+    found: dict[str, str] = {}
+    if signature.conformal:
+        found |= promised(signature.conformal)
+    if signature.policy:
+        found[DECISION] = told(signature.policy, signature.named["label"].classes)
+    return found
+
+
+def parameters(fields: dict[str, Feature]) -> Schema:
+    """What a request may say of the decision."""
+    schema = closed({name: of_feature(field) for name, field in fields.items()}, required=[])
+    return {**schema, "description": "How to decide, where that is to be otherwise than the contract has it."}
 
 
 def example(signature: Signature) -> dict[str, Scalar | None]:
@@ -52,6 +73,11 @@ def of_feature(feature: Feature) -> Schema:
 
 
 def of_output(output: Output) -> Schema:
+    if isinstance(output, Subset):
+        return {"type": "array", "items": {"enum": list(output.classes)}, "uniqueItems": True}
+    if isinstance(output, Ranking):
+        place: dict[str, Schema] = {"label": {"enum": list(output.classes)}, "probability": {"type": "number"}}
+        return {"type": "array", "items": closed(place), "minItems": 1, "maxItems": len(output.classes)}
     if output.classes:
         return {"enum": list(output.classes)}
     number: Schema = {"type": _TYPES.get(output.datatype, "number")}

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from app.answers import Answers
 from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Repository
-from app.scheduler import MERGED_ROWS, Answers, Scheduler
+from app.scheduler import MERGED_ROWS, Scheduler
 
 T = TypeVar("T")
 

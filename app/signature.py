@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.decision import ABSTAIN, DECISION, Parameter, Policy, Rule
+from app.uncertainty import INTERVAL, PROBABILITIES, SET, Conformal, Method
+
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 Scalar = bool | int | float | str
@@ -113,6 +116,18 @@ class Output:
     classes: tuple[Scalar, ...] = ()
 
 
+class Subset(Output):
+    """Which of the classes belong to an answer: a boolean for each, under its name in `columns`."""
+
+
+class Ranking(Output):
+    """The likeliest classes, the likeliest first: records of a `label` and its `probability`, [rows, how many]."""
+
+    def places(self, index: int) -> tuple[str, str]:
+        """The columns of a flat answer that hold the two for one place, counted from 0."""
+        return f"{self.name}.{index + 1}.label", f"{self.name}.{index + 1}.probability"
+
+
 @dataclass(frozen=True)
 class Signature:
     """The contract between a model and whoever calls it."""
@@ -121,6 +136,8 @@ class Signature:
     features: tuple[Feature, ...]
     outputs: tuple[Output, ...]
     key: str = "key"
+    policy: Policy | None = None
+    conformal: Conformal | None = None
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -129,8 +146,35 @@ class Signature:
         for given in (names, [output.name for output in self.outputs]):
             if twice := {name for name in given if given.count(name) > 1}:
                 raise ValueError(f"named twice: {', '.join(sorted(twice))}")
-        if self.key in names or self.key in {output.name for output in self.outputs}:
+        if self.policy:
+            _check_policy(self.policy, self.named)
+        if self.key in names or self.key in {output.name for output in self.answers}:
             raise ValueError(f"the key field '{self.key}' is a feature or an output too; name another key")
+
+    @cached_property
+    def named(self) -> dict[str, Output]:
+        """The graph's outputs by name."""
+        return {output.name: output for output in self.outputs}
+
+    @cached_property
+    def answers(self) -> tuple[Output, ...]:
+        """All that a row is answered: the graph's outputs, and what is made of them."""
+        found = list(self.outputs)
+        if self.conformal:
+            found.append(_region(self.conformal, self.named))
+        if self.policy:
+            found.append(_decision(self.policy, self.named))
+        return tuple(found)
+
+    @cached_property
+    def parameters(self) -> dict[str, Feature]:
+        """The parameters of the decision, as fields of a request."""
+        return {name: _field(name, one) for name, one in self.policy.parameters.items()} if self.policy else {}
+
+    @cached_property
+    def adjustable(self) -> dict[str, Feature]:
+        """Those that a request may set."""
+        return {name: field for name, field in self.parameters.items() if field.minimum != field.maximum}
 
     @cached_property
     def numbers(self) -> tuple[Feature, ...]:
@@ -145,3 +189,41 @@ class Signature:
         """The graph's tensors: name -> the features in its columns."""
         both = {NUMBERS: self.numbers, STRINGS: self.strings}
         return {name: features for name, features in both.items() if features}
+
+
+def _check_policy(policy: Policy, outputs: Mapping[str, Output]) -> None:
+    """Raises ValueError if the policy cannot be applied to these outputs."""
+    classes = outputs["label"].classes if "label" in outputs else ()
+    if not classes or PROBABILITIES not in outputs or len(outputs[PROBABILITIES].columns) != len(classes):
+        raise ValueError("a decision needs the probabilities of classes")
+    if policy.rule in (Rule.THRESHOLD, Rule.BAND) and (len(classes) != 2 or policy.positive not in classes):
+        raise ValueError(f"a {policy.rule} needs two classes, and one of them as the positive")
+    if policy.rule in (Rule.BAND, Rule.REJECT) and ABSTAIN in classes:
+        raise ValueError(f"a class is named '{ABSTAIN}'; rename it, or decide without abstaining")
+
+
+def _field(name: str, parameter: Parameter) -> Feature:
+    """What a request may say of a parameter, described and checked as any other field."""
+    return Feature(
+        name=name,
+        datatype=Datatype.INT64 if name == Rule.TOP_K else Datatype.FP64,
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        description=f"{parameter.value:g} if nothing is said",
+        example=int(parameter.value) if name == Rule.TOP_K else parameter.value,
+    )
+
+
+def _decision(policy: Policy, outputs: Mapping[str, Output]) -> Output:
+    classes = outputs["label"].classes
+    if policy.rule is Rule.TOP_K:
+        return Ranking(name=DECISION, datatype=Datatype.BYTES, classes=classes)
+    words = classes if policy.rule is Rule.THRESHOLD else (*classes, ABSTAIN)
+    return Output(name=DECISION, datatype=Datatype.BYTES, classes=words)
+
+
+def _region(conformal: Conformal, outputs: Mapping[str, Output]) -> Output:
+    if conformal.method is not Method.LAC:
+        return Output(name=INTERVAL, datatype=Datatype.FP64, columns=("lower", "upper"))
+    columns, classes = outputs[PROBABILITIES].columns, outputs["label"].classes
+    return Subset(name=SET, datatype=Datatype.BOOL, columns=columns, classes=classes)

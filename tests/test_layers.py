@@ -12,8 +12,10 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = [
     ["app.errors", "app.settings", "app.cpu", "app.extras"],
+    ["app.decision", "app.uncertainty"],
     ["app.signature"],
-    ["app.parity", "app.bundle", "app.faults"],
+    ["app.parity", "app.bundle", "app.words", "app.answers"],
+    ["app.faults"],
     ["app.codec", "app.schema"],
     ["app.predictor", "app.columns"],
     ["app.media"],
@@ -52,7 +54,18 @@ ONLY = {
 }
 """Who may import what comes from outside."""
 
-LIBRARY = ["app", "app.errors", "app.signature", "app.bundle", "app.parity", "app.predictor", "app.codec", "app.faults"]
+LIBRARY = [
+    "app",
+    "app.errors",
+    "app.decision",
+    "app.uncertainty",
+    "app.signature",
+    "app.bundle",
+    "app.parity",
+    "app.predictor",
+    "app.codec",
+    "app.faults",
+]
 """What the exporter may import of app."""
 
 

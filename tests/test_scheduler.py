@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app import PredictionFailed, load
+from app.answers import Answers
 from app.predictor import Model
-from app.scheduler import BATCH_ROWS, MERGED_ROWS, Answers, Scheduler
+from app.scheduler import BATCH_ROWS, MERGED_ROWS, Scheduler
 from tests.conftest import MODELS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,13 @@ import orjson
 from app import columns, faults
 from app.codec import Batch
 from app.columns import Question, Terms
+from app.decision import effective
 from app.errors import InvalidRequest
 from app.media import Answer, Format, refusal
 from app.predictor import Model
 
-columnar = re.compile(rb'\s*\{\s*(?:"key_field"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*)?"columns"').match
+_BEFORE = rb'"key_field"\s*:\s*"(?:[^"\\]|\\.)*"|"parameters"\s*:\s*(?:\{[^{}]*\}|[^{}"]*)'
+columnar = re.compile(rb'\s*\{\s*(?:(?:%b)\s*,\s*){0,2}"columns"' % _BEFORE).match
 """Whether a body has columns. Says no to every body that the rows' decoder accepts."""
 
 
@@ -31,21 +33,30 @@ def decode(model: Model, content: bytes, terms: Terms) -> Question:
 def encode(answer: Answer) -> bytes:
     question = answer.question
     if not answer.keyed:
-        return orjson.dumps(online(answer.model, answer.predictions()))
-    batch = Batch(rows=[], key_field=question.key_field, keys=question.keys, errors=question.errors)
+        return orjson.dumps(online(answer.model, question.parameters, answer.predictions()))
+    batch = Batch(
+        rows=[],
+        key_field=question.key_field,
+        keys=question.keys,
+        errors=question.errors,
+        parameters=question.parameters,
+    )
     return orjson.dumps(keyed(answer.model, batch, answer.predictions()))
 
 
-def online(model: Model, predictions: Sequence[Any]) -> dict[str, Any]:
-    """The document that answers `predict`."""
-    return {"model": model.name, "version": model.version, "predictions": predictions}
+def online(model: Model, parameters: Mapping[str, float] | None, predictions: Sequence[Any]) -> dict[str, Any]:
+    """The document that answers `predict`. With decisions in it, it says by what parameters they were made."""
+    policy = model.signature.policy
+    said = {faults.PARAMETERS: effective(policy, parameters)} if policy else {}
+    return {"model": model.name, "version": model.version, **said, "predictions": predictions}
 
 
 def keyed(model: Model, batch: Batch, predictions: Sequence[Any]) -> dict[str, Any]:
     """The document that answers `predict/keyed`."""
     field = batch.key_field
+    rows = [{field: key, **answer} for key, answer in zip(batch.keys, predictions, strict=True)]
     return {
-        **online(model, [{field: key, **answer} for key, answer in zip(batch.keys, predictions, strict=True)]),
+        **online(model, batch.parameters, rows),
         "errors": [refusal({field: key}, found) for key, found in batch.errors.items()],
     }
 
@@ -55,12 +66,13 @@ def _columns(model: Model, content: bytes, terms: Terms) -> Question:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
         document = faults.parse(content)  # raises too, unless it is for NaN and the like, which have faults by row
-    found = faults.around_columns(document, keyed=terms.keyed)
+    found = faults.around_columns(document, model.signature, keyed=terms.keyed)
     if found:
         raise InvalidRequest(found)
     key_field = document.get(faults.KEY_FIELD, model.signature.key) if terms.keyed else ""
     table = replace(columns.table(document[faults.COLUMNS]), records=lambda: _records(content))
-    return columns.question(model.codec, table, replace(terms, key_field=key_field))
+    question = columns.question(model.codec, table, replace(terms, key_field=key_field))
+    return replace(question, parameters=document.get(faults.PARAMETERS))
 
 
 def _records(content: bytes) -> list[Any]:

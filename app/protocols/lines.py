@@ -6,7 +6,7 @@ Answers start before the body ends, and no more is read while the client does no
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -42,6 +42,7 @@ class Stream:
     reader: Unfolded | None
     headers: Sequence[tuple[bytes, bytes]]
     key_field: str | None
+    parameters: Mapping[str, float] | None
     rows: int = field(default=0, init=False)
     _line: int = field(default=0, init=False)
     _row: int = field(default=0, init=False)
@@ -80,7 +81,8 @@ class Stream:
         """An answer or a refusal for each line that is not blank."""
         read = [decoded for line in lines if (decoded := self._decoded(line))]
         rows = [row for row, _ in read if row is not None]
-        answers = iter(await self.service.predict(self.model, rows) if rows else [])
+        told = await self.service.predict(self.model, rows) if rows else []
+        answers = iter(self.model.codec.decided(told, self.parameters))
         self.rows += len(rows)
         return [place if row is None else {**place, **next(answers)} for row, place in read]
 

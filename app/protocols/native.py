@@ -23,8 +23,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.answers import Answers
 from app.bundle import Certificate
 from app.codec import Batch
+from app.decision import Policy
 from app.errors import FAILED, InternalError, ServingError
 from app.formats.json import columnar, keyed, online
 from app.predictor import Model
@@ -33,9 +35,9 @@ from app.protocols.coding import PAYS
 from app.protocols.problem import described, problem
 from app.protocols.tables import Reply, Tables, packed
 from app.repository import Catalogue, Rejected
-from app.scheduler import Answers
 from app.service import Service
 from app.signature import Feature, Kind, Output
+from app.uncertainty import Conformal
 
 log = logging.getLogger("servefn")
 
@@ -67,6 +69,8 @@ class Contract(Summary):
     key: str
     features: Sequence[Feature]
     outputs: Sequence[Output]
+    policy: Policy | None
+    conformal: Conformal | None
     certificate: Certificate
     provenance: Mapping[str, Any]
 
@@ -75,7 +79,7 @@ class Contract(Summary):
 class Operation:
     """One way to predict, as an ASGI application: read, decode, predict, encode.
 
-    Rows of JSON answered in JSON are done here; `tables` does everything else.
+    Rows of JSON answered in JSON are done here, `tables` does everything else.
     """
 
     service: Service
@@ -98,7 +102,7 @@ class Operation:
         try:
             limit = self.service.max_body_bytes
             content = await body.read(receive, limit) if body.plain(scope, limit) else None
-            if content is None or columnar(content):
+            if content is None or columnar(content) or (scope["query_string"] and model.signature.policy):
                 reply = await self.tables.reply(model, scope, receive, content)
             else:
                 batch = self.decode(model, content, self.service.max_rows)
@@ -165,7 +169,7 @@ def _operations(service: Service) -> dict[str, Operation]:
             service, Tables(service, keyed=False), lambda model, *given: model.codec.decode(*given), _online
         ),
         "predict/keyed": Operation(
-            service, Tables(service, keyed=True), lambda model, *given: model.codec.decode_keyed(*given), keyed
+            service, Tables(service, keyed=True), lambda model, *given: model.codec.decode_keyed(*given), _keyed
         ),
     }
 
@@ -196,6 +200,8 @@ def router(service: Service) -> APIRouter:
             key=model.signature.key,
             features=model.signature.features,
             outputs=model.signature.outputs,
+            policy=model.signature.policy,
+            conformal=model.signature.conformal,
             certificate=model.manifest.certificate,
             provenance=model.manifest.provenance,
         )
@@ -214,8 +220,12 @@ def _summary(service: Service, model: Model) -> dict[str, Any]:
     }
 
 
-def _online(model: Model, _: Batch, answers: Answers) -> dict[str, Any]:
-    return online(model, answers)
+def _online(model: Model, batch: Batch, answers: Answers) -> dict[str, Any]:
+    return online(model, batch.parameters, model.codec.decided(answers, batch.parameters))
+
+
+def _keyed(model: Model, batch: Batch, answers: Answers) -> dict[str, Any]:
+    return keyed(model, batch, model.codec.decided(answers, batch.parameters))
 
 
 _JSON = [(b"content-type", b"application/json")]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
-from urllib.parse import parse_qs
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from app.columns import Terms
+from app.decision import effective
+from app.errors import InvalidRequest
+from app.faults import in_parameters
 from app.formats import JSON
 from app.media import Answer
 from app.predictor import Model
@@ -61,16 +66,23 @@ class Tables:
 
     async def _answered(self, model: Model, scope: Scope, about: Head, content: bytes) -> Reply:
         alone = self.service.alone
-        read = partial(about.given.decode, model, content, self._terms(model, scope))
+        terms = self._terms(model, scope)
+        read = partial(about.given.decode, model, content, terms)
         question = await alone(read, SECONDS_PER_BYTE * len(content))
-        outputs = await alone(partial(model.run, question.tensors), model.seconds_per_row * question.rows)
+        question = replace(question, parameters={**(terms.parameters or {}), **(question.parameters or {})})
+        run = partial(model.run, question.tensors, question.parameters)
+        outputs = await alone(run, model.seconds_per_row * question.rows)
         write = partial(about.wanted.encode, Answer(model, question, outputs))
         answer = await alone(write, SECONDS_PER_ROW * question.rows)
-        return await packed(self.service, scope, Reply(answer, _headers(model, about), question.rows))
+        return await packed(
+            self.service, scope, Reply(answer, _headers(model, about, question.parameters), question.rows)
+        )
 
     def _stream(self, model: Model, scope: Scope, receive: Receive, about: Head) -> Stream:
         key = key_field(model, scope) if self.keyed else None
-        return Stream(self.service, model, receive, body.unfolding(about.coding), _headers(model, about), key)
+        said = parameters(model, scope)
+        headers = _headers(model, about, said)
+        return Stream(self.service, model, receive, body.unfolding(about.coding), headers, key, said)
 
     def _terms(self, model: Model, scope: Scope) -> Terms:
         return Terms(
@@ -78,13 +90,35 @@ class Tables:
             max_rows=self.service.max_rows,
             keyed=self.keyed,
             key_field=key_field(model, scope) if self.keyed else "",
+            parameters=parameters(model, scope),
         )
 
 
 def key_field(model: Model, scope: Scope) -> str:
     """Where the keys are: in the field that the query names, else in the contract's."""
-    named = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("key_field")
-    return named[-1] if named else model.signature.key
+    return _query(scope).get("key_field", model.signature.key)
+
+
+def parameters(model: Model, scope: Scope) -> dict[str, float] | None:
+    """What the query says of the decision; None where there is none. Raises InvalidRequest."""
+    known = model.signature.parameters
+    said = {name: _read(text) for name, text in _query(scope).items() if name in known} if known else {}
+    if found := in_parameters(said, known):
+        raise InvalidRequest(found)
+    return said or None
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    """The parameters of a query; of several with one name the last."""
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def _read(text: str) -> Any:
+    """A value of a query as JSON has it; what JSON has not is text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
 
 
 async def packed(service: Service, scope: Scope, reply: Reply) -> Reply:
@@ -100,9 +134,13 @@ async def packed(service: Service, scope: Scope, reply: Reply) -> Reply:
     return reply._replace(content=content, headers=[*reply.headers, (b"content-encoding", coding.encode())])
 
 
-def _headers(model: Model, about: Head) -> list[tuple[bytes, bytes]]:
-    """The type; what the answer depends on; and where its format has no place for them, the model and its version."""
+def _headers(model: Model, about: Head, said: Mapping[str, float] | None) -> list[tuple[bytes, bytes]]:
+    """The type; what the answer depends on; and where its format has no place for them, what made it."""
     headers = [(b"content-type", about.wanted.media_type.encode()), VARY]
     if about.wanted is JSON:
         return headers
-    return [*headers, (b"servefn-model", model.name.encode()), (b"servefn-version", model.version.encode())]
+    headers += [(b"servefn-model", model.name.encode()), (b"servefn-version", model.version.encode())]
+    if policy := model.signature.policy:
+        numbers = ", ".join(f"{name}={value}" for name, value in effective(policy, said).items())
+        headers.append((b"servefn-parameters", numbers.encode()))
+    return headers
