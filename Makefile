@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-peers soak profile parity
+.PHONY: help install run test check format lock models image e2e load bench bench-peers soak profile
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,9 +54,6 @@ soak: .venv/dev ## Memory under full load, by the minute: MINUTES
 
 profile: .venv/dev ## Where the time of a request goes, stage by stage
 	$(BIN)/python -m bench.profile
-
-parity: .venv/dev ## Export some 700 models and hold each bundle against its original: an hour; writes docs/parity.*
-	$(BIN)/python -m tests.matrix
 
 format: .venv/dev ## Put the code in shape
 	$(BIN)/ruff check --fix .

@@ -24,7 +24,8 @@ from export.frameworks import predict, transform
 from export.graph import Columns, Graph
 from export.original import Original, fitted_estimator
 from export.parity import agree, compare_all
-from export.sample import Sample, read_sample
+from export.reading import read_sample
+from export.sample import Sample
 
 DEFAULT_KEY = "key"
 TOLERANCE = 1e-5

@@ -15,7 +15,7 @@ import numpy as np
 from onnx import TensorProto, numpy_helper
 
 from app.signature import Array
-from export.graph import ML, Graph
+from export.graph import ML, Columns, Graph
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,13 @@ def round_down(thresholds: Array) -> Array:
     with np.errstate(over="ignore"):
         single = thresholds.astype(np.float32)
     return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def note_splits(graph: Graph, trees: Sequence[Tree], columns: Columns) -> None:
+    """Remember where the trees split these columns, for the parity check."""
+    for tree in trees:
+        inner = tree.left >= 0
+        graph.note_thresholds(columns, zip(tree.feature[inner].tolist(), tree.threshold[inner].tolist(), strict=True))
 
 
 def leaf_values(graph: Graph, matrix: str, trees: Sequence[Tree], *, single: bool) -> str:
