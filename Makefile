@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-peers soak profile
+.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers soak profile parity
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: .venv/dev ## Measure servefn beside hand-written services, on two cores: 
 
 bench-peers: .venv/dev ## The same with the other servers of the field, each installed under build/bench/peers
 	$(BIN)/python -m bench --peers --rounds $(ROUNDS) --seconds $(SECONDS)
+
+bench-arrow: .venv/dev ## Measure 10,000 rows as an Arrow stream beside the model alone: ROUNDS
+	$(BIN)/python -m bench.arrow --rounds $(ROUNDS)
 
 soak: .venv/dev ## Memory under full load, by the minute: MINUTES
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)

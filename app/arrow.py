@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,17 +44,27 @@ def collected(batches: Any, schema: Any, terms: Terms) -> Any:
 def taken(model: Model, table: Any, terms: Terms) -> Table:
     """The columns of a table of Arrow. Raises TooLarge or InvalidRequest."""
     columns.unique(table.column_names)
+    unreadable = {kind for kind in set(table.schema.types) if not _readable(kind)}
+    if unreadable:
+        table = _without(model, table, unreadable, terms)
+    read = dict(zip(table.column_names, (_column(column, terms.max_bytes) for column in table.columns), strict=True))
+    return Table(read, table.num_rows, table.to_pylist)
+
+
+def _without(model: Model, table: Any, unreadable: Set[Any], terms: Terms) -> Any:
+    """The table with nothing in its unreadable columns: none is a field of the model, so their values do not matter.
+
+    Raises InvalidRequest if one is.
+    """
     expected = {feature.name: expectation(feature) for feature in model.signature.features}
     if terms.keyed:
         expected[terms.key_field] = "text or integers"
-    readable = {field.name: _readable(field.type) for field in table.schema}
-    wrong = [field for field in table.schema if field.name in expected and not readable[field.name]]
-    if wrong:
+    found = [(index, field) for index, field in enumerate(table.schema) if field.type in unreadable]
+    if wrong := [field for _, field in found if field.name in expected]:
         raise InvalidRequest([_wrong_type(field, expected[field.name]) for field in wrong])
-    for name in [name for name in readable if not readable[name]]:  # no field of the model: its values do not matter
-        table = table.set_column(table.column_names.index(name), name, pa.nulls(table.num_rows))
-    read = {name: _column(table.column(name), terms.max_bytes) for name in table.column_names}
-    return Table(read, table.num_rows, table.to_pylist)
+    for index, field in found:
+        table = table.set_column(index, field.name, pa.nulls(table.num_rows))
+    return table
 
 
 def answered(answer: Answer) -> Any:
@@ -81,7 +91,8 @@ def _column(column: Any, max_bytes: int) -> Column:
         return _looked_up(column, max_bytes)
     if not _numeric(kind):
         return _values(column, max_bytes)
-    values: Array = column.to_numpy()
+    whole = column.chunk(0) if column.num_chunks == 1 else column
+    values: Array = whole.to_numpy(zero_copy_only=False)
     if not column.null_count:
         return values
     return np.ma.MaskedArray(values, column.is_null().to_numpy())

@@ -16,7 +16,7 @@ import numpy as np
 from app import faults
 from app.codec import Batch, Codec, Key, bounded, marked
 from app.errors import Fault, InvalidRequest
-from app.signature import NUMBERS, STRINGS, Array, Datatype, Feature, Signature, Tensors
+from app.signature import NUMBERS, Array, Datatype, Feature, Signature, Tensors
 
 Column = Sequence[Any] | Array
 """Python values as JSON has them, or an array; a masked one, or one of objects with None, where values are missing."""
@@ -124,30 +124,43 @@ def _tensors(signature: Signature, given: Table, terms: Terms) -> dict[str, Arra
     tensors: dict[str, Array] = {}
     for name, features in signature.inputs.items():
         read = _numbers if name == NUMBERS else _strings
-        tensor = np.empty((given.rows, len(features)), np.float64 if name == NUMBERS else np.object_)
-        for index, feature in enumerate(features):
-            values = read(feature, given.columns[feature.name])
-            if values is None:
-                return None
-            tensor[:, index] = values
+        tensor = read(features, [given.columns[feature.name] for feature in features])
+        if tensor is None:
+            return None
         tensors[name] = tensor
-    if STRINGS in tensors:
-        marked(tensors[STRINGS])
     return tensors
 
 
-def _numbers(feature: Feature, column: Column) -> Array | None:
-    """A column as float64 with NaN for what is missing, or None if a value is not one that the feature takes."""
-    read = _floats(feature, column)
-    if read is None:
-        return None
-    values, missing = read
-    if missing and not feature.nullable:
-        return None
-    absent = np.isnan(values)
-    if np.count_nonzero(absent) != missing:
-        return None
-    return values if _valid(feature, values[~absent] if missing else values) else None
+def _numbers(features: Sequence[Feature], given: Sequence[Column]) -> Array | None:
+    """Columns as float64 [rows, features], NaN where missing; None if a value is not one that its feature takes."""
+    block = np.empty((len(features), len(given[0])))  # by column, as they come and are checked; turned at the end
+    missing = np.zeros(len(features), np.int64)
+    for index, (feature, column) in enumerate(zip(features, given, strict=True)):
+        read = _floats(feature, column)
+        if read is None or (read[1] and not feature.nullable):
+            return None
+        block[index], missing[index] = read
+    fine = _within(features, block, missing) and all(map(_listed, features, block))
+    return np.ascontiguousarray(block.T) if fine else None
+
+
+def _within(features: Sequence[Feature], block: Array, missing: Array) -> bool:
+    """Whether every number is in its feature's range, and NaN where it is missing only."""
+    holes = bool(missing.any())
+    least, most = (np.fmin, np.fmax) if holes else (np.minimum, np.maximum)  # only the former look past NaN
+    low, high = np.transpose([feature.range for feature in features])
+    fine = (least.reduce(block, axis=1) >= low) & (most.reduce(block, axis=1) <= high) | (missing == block.shape[1])
+    return bool(fine.all()) and not (holes and (np.isnan(block).sum(axis=1) != missing).any())
+
+
+def _listed(feature: Feature, values: Array) -> bool:
+    """Whether numbers are of the categories, where only those are valid, and whole, where they must be."""
+    if not feature.closed and feature.datatype is not Datatype.INT64:
+        return True
+    present = values[~np.isnan(values)]
+    if feature.closed:
+        return bool(np.isin(present, feature.categories).all())
+    return bool((present == np.rint(present)).all())
 
 
 def _floats(feature: Feature, column: Column) -> tuple[Array, int] | None:
@@ -173,29 +186,26 @@ def _converted(column: Sequence[Any]) -> Array:
         return np.full(len(column), np.inf)
 
 
-def _valid(feature: Feature, values: Array) -> bool:
-    """Whether numbers of the right type, none of them NaN, are within what the feature takes."""
-    if feature.datatype is Datatype.BOOL or not len(values):
-        return True
-    if feature.closed:
-        return bool(np.isin(values, feature.categories).all())
-    low, high = feature.range
-    if not (values.min() >= low and values.max() <= high):
-        return False
-    return feature.datatype is not Datatype.INT64 or bool((values == np.rint(values)).all())
+def _strings(features: Sequence[Feature], given: Sequence[Column]) -> Array | None:
+    """Columns as objects [rows, features], or None if a value is not one that its feature takes."""
+    tensor = np.empty((len(given[0]), len(features)), np.object_)
+    for index, (feature, column) in enumerate(zip(features, given, strict=True)):
+        values = plain(column)
+        if not _texts(feature, values):
+            return None
+        tensor[:, index] = values
+    marked(tensor)
+    return tensor
 
 
-def _strings(feature: Feature, column: Column) -> Array | None:
-    """A column as objects with None for what is missing, or None if a value is not one that the feature takes."""
-    values = plain(column)
+def _texts(feature: Feature, values: Sequence[Any]) -> bool:
+    """Whether all are text that the feature takes; None, if it may be missing."""
     if not set(map(type, values)) <= ({str, type(None)} if feature.nullable else {str}):
-        return None
+        return False
     different = set(values)
     if feature.closed and not different <= {None, *feature.categories}:
-        return None
-    if not all(map(faults.is_text, different - {None})):
-        return None
-    return np.array(values, dtype=np.object_)
+        return False
+    return all(map(faults.is_text, different - {None}))
 
 
 def plain(column: Column) -> Sequence[Any]:

@@ -15,7 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.answers import Answers
 from app.codec import Batch
+from app.intake import Intake, length
 from app.predictor import Model
+from app.protocols import lines
 from app.protocols.body import ACCEPTED, PLAIN
 from app.protocols.native import Operation, Predictions
 
@@ -24,6 +26,9 @@ SMALL = 8 * 1024
 
 OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
 """Headers that uvicorn and the application know how to obey."""
+
+STREAMED = tuple(media_type.encode() for media_type in lines.FORMAT.media_types)
+"""Bodies that are answered while they come."""
 
 
 class Nobody:
@@ -90,7 +95,11 @@ class Protocol(HttpToolsProtocol):
         if self._exchange:
             self.cycle = self._exchange
         else:
+            intake = Intake(self, self._whole())
+            if intake.length:
+                self.loop.call_soon(intake.begin)  # before the application's task, which comes after it
             super().on_headers_complete()
+            intake.cycle = self.cycle
 
     def on_message_complete(self) -> None:
         exchange = self._exchange
@@ -116,15 +125,28 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
+    @property
+    def _free(self) -> bool:
+        """Whether no earlier request of the connection is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _direct(self) -> Exchange | None:
         """The exchange of a direct request, whose headers have just been read; None for any other."""
         target = self.app.targets.get(self.url) if isinstance(self.app, Predictions) else None
-        free = self.cycle is None or self.cycle.response_complete
-        if not (target and free and self.parser.get_method() == b"POST"):
+        if not (target and self._free and self.parser.get_method() == b"POST"):
             return None
         operation, model = target
         limit = min(SMALL, operation.service.max_body_bytes)
         return Exchange(self, operation, model) if self._plain(limit) else None
+
+    def _whole(self) -> int:
+        """The length of a large body that a prediction takes as a whole; 0 for any other."""
+        target = self.app.targets.get(self.url.partition(b"?")[0]) if isinstance(self.app, Predictions) else None
+        if not (target and self._free and self.parser.get_method() == b"POST"):
+            return 0
+        content_type = dict(self.headers).get(b"content-type", b"").lower()
+        streamed = content_type.startswith(STREAMED)
+        return 0 if streamed else length(self.headers, target[0].service.max_body_bytes)
 
     def _plain(self, limit: int) -> bool:
         """Whether the headers leave nothing to decide, and announce no more than so many bytes."""

@@ -24,7 +24,9 @@ class Extra:
             return False
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)
+        found = getattr(import_module(self._name), attribute)
+        setattr(self, attribute, found)  # the next time it is at hand
+        return found
 
 
 pyarrow: Any = Extra("pyarrow")

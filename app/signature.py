@@ -53,11 +53,12 @@ class Kind(StrEnum):
 
 
 LIMITS = {
+    Datatype.BOOL: 1.0,
     Datatype.INT64: float(SAFE_INTEGER),
     Datatype.FP32: float(np.finfo(np.float32).max),
     Datatype.FP64: float(np.finfo(np.float64).max),
 }
-"""The largest magnitude of each numeric datatype."""
+"""The largest magnitude of each datatype that is a number in the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)

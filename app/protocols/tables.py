@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from app.columns import Terms
+from app.columns import Question, Terms
 from app.decision import effective
 from app.errors import InvalidRequest
 from app.faults import in_parameters
@@ -65,18 +65,13 @@ class Tables:
         return await self._answered(model, scope, about, content)
 
     async def _answered(self, model: Model, scope: Scope, about: Head, content: bytes) -> Reply:
-        alone = self.service.alone
         terms = self._terms(model, scope)
         read = partial(about.given.decode, model, content, terms)
-        question = await alone(read, SECONDS_PER_BYTE * len(content))
+        question = await self.service.alone(read, SECONDS_PER_BYTE * len(content))
         question = replace(question, parameters={**(terms.parameters or {}), **(question.parameters or {})})
-        run = partial(model.run, question.tensors, question.parameters)
-        outputs = await alone(run, model.seconds_per_row * question.rows)
-        write = partial(about.wanted.encode, Answer(model, question, outputs))
-        answer = await alone(write, SECONDS_PER_ROW * question.rows)
-        return await packed(
-            self.service, scope, Reply(answer, _headers(model, about, question.parameters), question.rows)
-        )
+        seconds = (model.seconds_per_row + SECONDS_PER_ROW) * question.rows
+        reply = await self.service.alone(partial(_reply, model, about, question), seconds)
+        return await packed(self.service, scope, reply)
 
     def _stream(self, model: Model, scope: Scope, receive: Receive, about: Head) -> Stream:
         key = key_field(model, scope) if self.keyed else None
@@ -132,6 +127,11 @@ async def packed(service: Service, scope: Scope, reply: Reply) -> Reply:
         return reply
     content = await service.alone(partial(WRITERS[coding], reply.content), SECONDS_PER_BYTE * len(reply.content))
     return reply._replace(content=content, headers=[*reply.headers, (b"content-encoding", coding.encode())])
+
+
+def _reply(model: Model, about: Head, question: Question) -> Reply:
+    answer = Answer(model, question, model.run(question.tensors, question.parameters))
+    return Reply(about.wanted.encode(answer), _headers(model, about, question.parameters), question.rows)
 
 
 def _headers(model: Model, about: Head, said: Mapping[str, float] | None) -> list[tuple[bytes, bytes]]:
