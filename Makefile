@@ -58,6 +58,9 @@ soak: .venv/dev ## Memory under full load, by the minute: MINUTES
 profile: .venv/dev ## Where the time of a request goes, stage by stage
 	$(BIN)/python -m bench.profile
 
+parity: .venv/dev ## Export some 700 models and hold each bundle against its original: an hour; writes docs/parity.*
+	$(BIN)/python -m tests.matrix
+
 format: .venv/dev ## Put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

@@ -78,10 +78,8 @@ def of_output(output: Output) -> Schema:
     if isinstance(output, Ranking):
         place: dict[str, Schema] = {"label": {"enum": list(output.classes)}, "probability": {"type": "number"}}
         return {"type": "array", "items": closed(place), "minItems": 1, "maxItems": len(output.classes)}
-    if output.classes:
-        return {"enum": list(output.classes)}
-    number: Schema = {"type": _TYPES.get(output.datatype, "number")}
-    return closed({column: dict(number) for column in output.columns}) if output.columns else number
+    one: Schema = {"enum": list(output.classes)} if output.classes else {"type": _TYPES.get(output.datatype, "number")}
+    return closed({column: dict(one) for column in output.columns}) if output.columns else one
 
 
 def closed(fields: dict[str, Schema], required: list[str] | None = None) -> Schema:

@@ -106,7 +106,7 @@ class Feature:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """One answer per row. With `columns` it has that many numbers a row, each under its name; without, one.
+    """One answer per row. With `columns` it has that many numbers or labels a row, each under its name; without, one.
 
     A label with `classes` leaves the graph as an index into them, so that classes of any type keep it.
     """

@@ -167,7 +167,10 @@ class Graph:
         for name, (tensor, kind, width) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [tensor], [name], name=f"answer_{name}"))
             values.append(helper.make_tensor_value_info(name, kind, [None, width] if width else [None]))
-        graph = helper.make_graph(self._nodes, "servefn", self._inputs, values, self._initializers)
+        nodes = _needed(self._nodes, set(outputs))
+        read = {name for node in nodes for name in node.input}
+        constants = [constant for constant in self._initializers if constant.name in read]
+        graph = helper.make_graph(nodes, "servefn", self._inputs, values, constants)
         opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(self._opsets.items())]
         model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=opsets, producer_name="servefn")
         content: bytes = model.SerializeToString(deterministic=True)
@@ -182,3 +185,13 @@ class Graph:
 def rows(array: Array) -> Array:
     """A vector as the one row of a matrix, to be broadcast over rows."""
     return np.asarray(array, dtype=np.float64).reshape(1, -1)
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+    """The nodes that these tensors come from; a model inside another may have answers that nobody asks for."""
+    found = []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            found.append(node)
+    return found[::-1]

@@ -85,7 +85,7 @@ def _digest(original: Original, rows: list[Row]) -> Array:
     answers = original.asked("boundaries", rows)
     numbers = [values.reshape(len(rows), -1) for name, values in answers.items() if name != "label"]
     if not numbers:
-        return np.array([hash(label) for label in answers["label"].tolist()])
+        return np.array([hash(repr(label)) for label in answers["label"].tolist()])
     weights = np.arange(1.0, 1.0 + sum(part.shape[1] for part in numbers))
     found: Array = np.hstack(numbers).astype(np.float64) @ weights
     return found

@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from app.signature import Array, Datatype, Kind, Output
+from export.classes import columns as class_columns
+from export.classes import per_output, union
 from export.errors import ExportError, UnsupportedModel, first_line
 from export.frameworks import adapt
 from export.frameworks.native import NativeModel
@@ -69,24 +71,33 @@ class Original:
 
     def outputs(self, answers: dict[str, Array]) -> tuple[Output, ...]:
         """The contract of these answers. Raises UnsupportedModel."""
-        return tuple(self._output(name, values) for name, values in answers.items())
+        return tuple(self._output(name, values, answers) for name, values in answers.items())
 
-    def _output(self, name: str, values: Array) -> Output:
+    def _output(self, name: str, values: Array, answers: dict[str, Array]) -> Output:
         if name == "label":
-            if values.ndim > 1:
-                raise UnsupportedModel("a classifier with several outputs; export one classifier per output")
-            classes = self._classes()
+            classes = self._classes() if values.ndim == 1 else self._all_classes(values)
             kind = np.array(classes).dtype.kind if classes else "i"
-            return Output(name=name, datatype=_DATATYPES.get(kind, Datatype.BYTES), classes=tuple(classes))
+            columns = () if values.ndim == 1 else tuple(f"y{index}" for index in range(values.shape[1]))
+            datatype = _DATATYPES.get(kind, Datatype.BYTES)
+            return Output(name=name, datatype=datatype, columns=columns, classes=tuple(classes))
         if values.dtype.kind not in "bif":
             raise UnsupportedModel(f"its '{name}' are not numbers but {values.dtype}; end with an encoder")
         width = values.shape[1] if values.ndim == 2 else 0
-        return Output(name=name, datatype=Datatype.FP64, columns=self._columns(width))
+        several = answers["label"].ndim == 2 if "label" in answers else False
+        columns = class_columns(self.model, width) if several else self._columns(width)
+        return Output(name=name, datatype=Datatype.FP64, columns=columns)
 
     def _classes(self) -> list[Any]:
         if self.kind is Kind.OUTLIER_DETECTOR:
             return [-1, 1]
         return list(np.asarray(self.model.classes_).tolist()) if self.kind is Kind.CLASSIFIER else []
+
+    def _all_classes(self, labels: Array) -> list[Any]:
+        """Those of several outputs, of the type that the labels have."""
+        try:
+            return list(union(per_output(self.model, labels.shape[1])).astype(labels.dtype).tolist())
+        except (TypeError, ValueError) as error:
+            raise UnsupportedModel(f"outputs whose classes are of several types ({first_line(error)})") from error
 
     def _columns(self, width: int) -> tuple[str, ...]:
         if not width:
@@ -150,6 +161,8 @@ def _methods(model: Any, kind: Kind) -> dict[str, str]:
 
 
 def _shaped(kind: Kind, values: Any) -> Array:
+    if isinstance(values, list) and kind is Kind.CLASSIFIER:  # of arrays, one per output
+        return np.hstack(values)
     array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
     return array.reshape(-1) if kind is Kind.REGRESSOR and array.ndim == 2 and array.shape[1] == 1 else array
 

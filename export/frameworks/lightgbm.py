@@ -23,7 +23,7 @@ from export.errors import UnsupportedModel
 from export.frameworks import Answers, adapter, predictor
 from export.frameworks.categories import Subsets, codes
 from export.frameworks.native import NativeModel
-from export.frameworks.sklearn.linear import two_sided
+from export.frameworks.sklearn.links import flat, two_sided
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
 from export.graph import Columns, Graph
 
@@ -137,7 +137,7 @@ def _answer(graph: Graph, model: Booster, columns: Columns) -> str:
     if saved.average:
         raw = graph.op("Div", raw, graph.constant(float(len(saved.trees) // saved.per_iteration)))
     if saved.per_iteration == 1:
-        raw = graph.op("Reshape", raw, graph.constant([-1], np.int64))
+        raw = flat(graph, raw)
     return _converted(graph, saved.about.get("objective", "custom").split(), raw)
 
 

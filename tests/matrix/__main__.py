@@ -1,4 +1,4 @@
-"""python -m tests.matrix: try cases, say how they end, and write docs/parity.md of a whole run."""
+"""Try the cases of the matrix, and say how they end. A whole run, or a retry, writes docs/parity.md."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ from collections import Counter
 
 import click
 
+from tests.matrix import report
 from tests.matrix.cases import CASES
 from tests.matrix.outcome import Ending, Outcome
 from tests.matrix.run import run
 
 
 @click.command(help=__doc__)
-@click.option("--only", default="", help="Only cases whose name or family holds this text.")
+@click.option("--only", default="", help="Only cases whose name or family holds this text; writes nothing.")
+@click.option("--retry", is_flag=True, help="Only cases that were not right when last tried, or are new.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--limit", default=120.0, show_default=True, help="Seconds that one case may take.")
-def main(only: str, workers: int, limit: float) -> None:
+def main(only: str, retry: bool, workers: int, limit: float) -> None:
+    kept = report.read() if retry else {}
+    right = {name for name, outcome in kept.items() if outcome.ending is Ending.RIGHT}
     cases = [case for case in CASES.values() if only.lower() in f"{case.family} {case.name}".lower()]
-    started, outcomes = time.perf_counter(), []
+    cases = [case for case in cases if case.name not in right]
+    started, outcomes = time.perf_counter(), dict[str, Outcome]()
     for outcome in run(cases, workers, limit):
-        outcomes.append(outcome)
+        outcomes[outcome.case] = outcome
         click.echo(f"{len(outcomes):3}/{len(cases)} {_line(outcome)}")
-    counts = Counter(outcome.ending for outcome in outcomes)
+        if not only:
+            report.keep(kept | outcomes)
+    if not only:
+        report.write([(kept | outcomes)[name] for name in CASES])
+    counts = Counter(outcome.ending for outcome in outcomes.values())
     totals = ", ".join(f"{counts[ending]} {ending}" for ending in Ending)
     click.echo(f"{len(outcomes)} cases in {time.perf_counter() - started:.0f} s: {totals}")
     raise SystemExit(1 if counts[Ending.WRONG] or counts[Ending.CRASHED] else 0)

@@ -83,7 +83,7 @@ def xgboost_models() -> list[Case]:
     ]
 
 
-_XGB_BOOSTERS = [
+_XGB_BOOSTERS: list[tuple[str, str, dict[str, Any]]] = [
     ("binary:logistic", "two classes", {}),
     ("multi:softprob", "three classes", {"num_class": 3}),
     ("multi:softmax", "three classes", {"num_class": 3}),
@@ -141,7 +141,7 @@ def lightgbm_models() -> list[Case]:
     ]
 
 
-_LGB_BOOSTERS = [
+_LGB_BOOSTERS: list[tuple[str, str, dict[str, Any]]] = [
     ("binary", "two classes", {}),
     ("multiclass", "three classes", {"num_class": 3}),
     ("regression", "amount", {}),

@@ -66,6 +66,7 @@ def _isolated(case: Case, limit: float) -> Outcome:
             return _crashed(case, f"took longer than {limit:g} s")
         found: Outcome = ours.recv()
     except EOFError:
+        process.join()
         return _crashed(case, f"its process ended with exit code {process.exitcode}")
     else:
         return found

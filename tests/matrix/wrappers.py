@@ -133,7 +133,7 @@ def of_regressors() -> list[Case]:
 
 def _frozen() -> Fitted:
     data = DATA["scaled, three classes"]
-    return FrozenEstimator(LOGISTIC.fit(data.rows, data.target)).fit(data.rows), data.rows
+    return FrozenEstimator(LOGISTIC.fit(data.rows, data.target)), data.rows
 
 
 def _calibrated_frozen() -> Fitted:

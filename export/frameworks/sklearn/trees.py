@@ -15,6 +15,8 @@ Labels are decided by the sums themselves, as in `predict`, and never by a round
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from platform import machine
 from typing import Any
 
@@ -35,7 +37,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from app.signature import Array
 from export.errors import UnsupportedModel
 from export.frameworks import Answers, exact, predictor
-from export.frameworks.sklearn.linear import label, two_sided
+from export.frameworks.sklearn.links import flat, label, labels, likeliest, logistic, sliced, two_sided
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
 from export.graph import Columns, Graph
 
@@ -46,17 +48,20 @@ _ROUNDS_PRODUCTS = ("x86_64", "AMD64")
 @predictor(DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
 @exact
 def tree_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
-    if model.n_outputs_ > 1:
-        raise UnsupportedModel(f"{type(model).__name__} with several outputs; train one classifier per output")
     chances = _mean(graph, model, columns)
-    return {"label": label(graph, chances, binary=False), "probabilities": chances}
+    if model.n_outputs_ == 1:
+        return likeliest(graph, chances)
+    edges = np.cumsum([0, *model.n_classes_])
+    parts = [sliced(graph, chances, start, end) for start, end in pairwise(edges)]
+    best = [label(graph, one, binary=False) for one in parts]
+    return {"label": labels(graph, model.classes_, best), "probabilities": chances}
 
 
 @predictor(DecisionTreeRegressor, ExtraTreeRegressor, RandomForestRegressor, ExtraTreesRegressor)
 @exact
 def tree_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
     mean = _mean(graph, model, columns)
-    return {"value": _flat(graph, mean) if model.n_outputs_ == 1 else mean}
+    return {"value": flat(graph, mean) if model.n_outputs_ == 1 else mean}
 
 
 @predictor(GradientBoostingClassifier)
@@ -64,34 +69,30 @@ def tree_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
 def gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     raw = _boosted(graph, model, columns)
     if model.n_trees_per_iteration_ > 1:
-        return {"label": label(graph, raw, binary=False), "probabilities": graph.op("Softmax", raw, axis=1)}
-    decision = _flat(graph, raw)
+        return logistic(graph, raw, binary=False)
+    decision = flat(graph, raw)
     doubled = graph.op("Mul", decision, graph.constant(2.0)) if model.loss == "exponential" else decision
     chances = two_sided(graph, graph.op("Sigmoid", doubled))
-    return {"label": label(graph, decision, binary=True, at_zero=1), "probabilities": chances}
+    return {"label": label(graph, decision, binary=True, at_zero=1), "probabilities": chances, "scores": decision}
 
 
 @predictor(GradientBoostingRegressor)
 @exact
 def gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
-    return {"value": _flat(graph, _boosted(graph, model, columns))}
+    return {"value": flat(graph, _boosted(graph, model, columns))}
 
 
 @predictor(HistGradientBoostingClassifier)
 @exact
 def hist_gradient_boosting_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
-    raw = _hist_boosted(graph, model, columns)
-    if model.n_trees_per_iteration_ > 1:
-        return {"label": label(graph, raw, binary=False), "probabilities": graph.op("Softmax", raw, axis=1)}
-    decision = _flat(graph, raw)
-    chances = two_sided(graph, graph.op("Sigmoid", decision))
-    return {"label": label(graph, decision, binary=True), "probabilities": chances}
+    raw, binary = _hist_boosted(graph, model, columns), model.n_trees_per_iteration_ == 1
+    return logistic(graph, flat(graph, raw) if binary else raw, binary=binary)
 
 
 @predictor(HistGradientBoostingRegressor)
 @exact
 def hist_gradient_boosting_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
-    raw = _flat(graph, _hist_boosted(graph, model, columns))
+    raw = flat(graph, _hist_boosted(graph, model, columns))
     return {"value": graph.op("Exp", raw) if type(model._loss.link).__name__ == "LogLink" else raw}
 
 
@@ -100,9 +101,26 @@ def _mean(graph: Graph, model: Any, columns: Columns) -> str:
     members = getattr(model, "estimators_", [model])
     if getattr(model, "n_jobs", None) not in (None, 1):
         graph.doubt("the sum over a forest's trees, in the order in which its jobs finish")
-    trees = [_tree(member.tree_, member.tree_.value.reshape(member.tree_.node_count, -1)) for member in members]
+    trees = [_tree(member.tree_, _values(member)) for member in members]
     total = summed(graph, _leaves(graph, trees, columns, single=True))
     return total if len(trees) == 1 else graph.op("Div", total, graph.constant(float(len(trees))))
+
+
+def member_values(
+    graph: Graph, members: Sequence[Any], chosen: Sequence[Array], columns: Columns, classes: int = 0
+) -> str:
+    """The values [rows, trees, outputs] of trees fitted on some of the columns each; probabilities of all the classes.
+
+    A tree's own classes are indices into them.
+    """
+    trees = []
+    for member, indices in zip(members, chosen, strict=True):
+        values = _values(member)
+        if classes:
+            values = values @ np.eye(classes)[np.asarray(member.classes_, dtype=int)]
+        feature = np.asarray(indices)[np.maximum(member.tree_.feature, 0)]
+        trees.append(replace(_tree(member.tree_, values), feature=feature))
+    return _leaves(graph, trees, columns, single=True)
 
 
 def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
@@ -145,6 +163,14 @@ def _leaves(graph: Graph, trees: Sequence[Tree], columns: Columns, *, single: bo
     return leaf_values(graph, graph.matrix(columns), trees, single=single)
 
 
+def _values(member: Any) -> Array:
+    """[nodes, numbers] of a tree: its outputs' values, or each output's probabilities one after the other."""
+    value = member.tree_.value
+    counts = np.atleast_1d(getattr(member, "n_classes_", 1))
+    found: Array = np.hstack([value[:, index, :count] for index, count in enumerate(np.resize(counts, value.shape[1]))])
+    return found
+
+
 def _tree(tree: Any, values: Array) -> Tree:
     return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.missing_go_to_left, values)
 
@@ -160,7 +186,3 @@ def _hist_tree(nodes: Array) -> Tree:
         nodes["missing_go_to_left"],
         nodes["value"].reshape(-1, 1),
     )
-
-
-def _flat(graph: Graph, matrix: str) -> str:
-    return graph.op("Reshape", matrix, graph.constant([-1], np.int64))
