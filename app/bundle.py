@@ -176,6 +176,22 @@ def versions(model: Path) -> list[int]:
     return sorted(int(entry.name) for entry in model.iterdir() if VERSION.fullmatch(entry.name))
 
 
+def names(models: Path) -> list[str]:
+    """The models of a directory, by name."""
+    if not models.is_dir():
+        return []
+    return sorted(entry.name for entry in models.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
+
+
+def find(path: Path) -> list[Path]:
+    """The bundles at a path, which may be one, a model with its versions, or all models; in ascending order."""
+    if (path / MANIFEST).is_file():
+        return [path]
+    models = [path, *(path / name for name in names(path) if not VERSION.fullmatch(name))]
+    found = [model / str(version) for model in models for version in versions(model)]
+    return found or ([path] if path.is_dir() and VERSION.fullmatch(path.absolute().name) else [])
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

@@ -33,6 +33,16 @@ class Commands(click.Group):
             raise click.UsageError(f"'{name}' needs {error.name}: pip install 'servefn[{name}]'", ctx) from error
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted") from error
+
+
+class Interrupted(click.ClickException):
+    exit_code = 130  # as shells have it: 128 + SIGINT
+
 
 @click.group(cls=Commands)
 @click.version_option(package_name="servefn")

@@ -89,6 +89,13 @@ def load(path: str | Path, threads: int | None = None) -> Model:
     """
     bundle = read(path)
     model = Model(bundle, threads)
+    replay(model, bundle)
+    model.seconds_per_row = _seconds(model, bundle.replay.instances) / len(bundle.replay.instances)
+    return model
+
+
+def replay(model: Model, bundle: Bundle) -> float:
+    """Answer a bundle's own rows; the worst difference from the trained model's answers. Raises BundleError."""
     try:
         served = model.predict(bundle.replay.instances)
     except (InvalidRequest, PredictionFailed) as error:
@@ -100,8 +107,7 @@ def load(path: str | Path, threads: int | None = None) -> Model:
             f"{len(found.rows)} of {len(bundle.replay.instances)} replayed rows differ from what the trained model "
             f"answered, by up to {found.worst:.2g} and in {found.flips} labels"
         )
-    model.seconds_per_row = _seconds(model, bundle.replay.instances) / len(bundle.replay.instances)
-    return model
+    return found.worst
 
 
 def _seconds(model: Model, data: Any) -> float:

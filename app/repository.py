@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.bundle import versions
+from app.bundle import names, versions
 from app.errors import BundleError, ModelNotFound, NotReady, VersionNotFound
 from app.predictor import Model, load
-from app.signature import NAME
 
 log = logging.getLogger("servefn")
 
@@ -82,7 +81,7 @@ class Repository:
 def _catalogue(directory: Path, threads: int | None) -> Catalogue:
     models: dict[str, dict[str, Model]] = {}
     rejected = []
-    for name in _names(directory):
+    for name in names(directory):
         for version in map(str, versions(directory / name)):
             loaded = _load(directory / name / version, threads)
             if isinstance(loaded, Model):
@@ -90,12 +89,6 @@ def _catalogue(directory: Path, threads: int | None) -> Catalogue:
             else:
                 rejected.append(loaded)
     return Catalogue(models, tuple(rejected))
-
-
-def _names(directory: Path) -> list[str]:
-    if not directory.is_dir():
-        return []
-    return sorted(entry.name for entry in directory.iterdir() if entry.is_dir() and NAME.fullmatch(entry.name))
 
 
 def _load(path: Path, threads: int | None) -> Model | Rejected:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import joblib
-import pandas as pd
 
+from app.inspect import verdict
+from export.console import Progress, plainly
 from export.contract import ContractFile, read_contract
-from export.errors import ExportError, Mismatch, ParityError, first_line
+from export.errors import ExportError
 from export.exporter import TOLERANCE, export_model
-
-
-class _ConvertedWrong(click.ClickException):
-    exit_code = 1
-
-
-class _CannotExport(click.ClickException):
-    exit_code = 2
+from export.files import read_model, read_table
 
 
 @click.command()
@@ -43,7 +35,19 @@ class _CannotExport(click.ClickException):
     help="A TOML file: description, key, and by [features.NAME] description, unit, minimum, maximum, categories, "
     "nullable, example.",
 )
-@click.option("--tolerance", type=float, default=TOLERANCE, show_default=True, help="By what numbers may differ.")
+@click.option(
+    "--provenance",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What you know of the training, such as split=2013-01/2013-06 or seed=0. May be given several times.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=TOLERANCE,
+    show_default=True,
+    help="By how much a number may differ, relative to the larger of it and 1. A label may never.",
+)
 def export(
     model: Path,
     sample: Path,
@@ -52,6 +56,7 @@ def export(
     models: Path,
     key: str | None,
     contract: Path | None,
+    provenance: Sequence[str],
     tolerance: float,
 ) -> None:
     """Export a fitted scikit-learn model as a bundle that servefn serves.
@@ -65,11 +70,14 @@ def export(
 
     The path of what was published is printed on stdout, and all else on stderr.
     """
-    with _plainly():
+    progress = Progress()
+    with plainly():
         said = read_contract(contract) if contract else ContractFile()
+        given = _given(provenance)
+        progress("loading the model")
         report = export_model(
-            _model(model),
-            _sample(sample),
+            read_model(model),
+            read_table(sample),
             models,
             name,
             version,
@@ -77,79 +85,25 @@ def export(
             features=said.features,
             description=said.description,
             tolerance=tolerance,
-            progress=lambda stage: click.echo(f"{stage} …", err=True),
+            provenance=given,
+            progress=progress,
         )
-    found = report.certificate
-    click.echo(f"{found.rows} rows compared, worst difference {found.worst:.2g}, no label differs", err=True)
+    click.echo(verdict(report.certificate), err=True)
     click.echo(report.path)
 
 
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Failures as click prints them, without a traceback."""
-    try:
-        yield
-    except ParityError as error:
-        raise _ConvertedWrong("\n".join([str(error), *_table(error)])) from error
-    except ExportError as error:
-        raise _CannotExport(str(error)) from error
-
-
-def _model(path: Path) -> Any:
-    """What a joblib file holds; warnings of other versions of scikit-learn go to stderr."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+def _given(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE as a table; a value that is JSON is what it says, and text otherwise. Raises ExportError."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise ExportError(f"--provenance takes KEY=VALUE, such as seed=0, and not '{pair}'")
         try:
-            loaded = joblib.load(path)
-        except OSError as error:
-            raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
-        except Exception as error:  # unpickling runs code, which raises what it likes
-            raise ExportError(
-                f"{path} does not load as a joblib pickle ({type(error).__name__}: {first_line(error)}); save the "
-                "model with joblib.dump, and export it where its libraries are installed"
-            ) from error
-    for warning in caught:
-        click.echo(f"warning: {warning.message}".splitlines()[0], err=True)
-    return loaded
-
-
-def _sample(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix == ".csv":
-            return _csv(path)
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-    except OSError as error:
-        raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' and pyarrow's errors of parsing
-        raise ExportError(f"cannot read {path}: {first_line(error)}") from error
-    raise ExportError(f"the sample {path} is neither .csv nor .parquet")
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """A table, whose columns pandas would rename silently where two have one name."""
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-    if header.duplicated().any():
-        raise ExportError(f"the sample has several columns named '{header[header.duplicated()].iloc[0]}'")
-    return pd.read_csv(path)
-
-
-def _table(error: ParityError) -> list[str]:
-    """The worst rows, a line each."""
-    lines = [f"{'check':<12} {'difference':>10}  trained | served | row"]
-    return lines + [_line(mismatch) for mismatch in error.mismatches]
-
-
-def _line(mismatch: Mismatch) -> str:
-    answers = " | ".join(_short(side) for side in (mismatch.trained, mismatch.served, mismatch.row))
-    return f"{mismatch.check:<12} {mismatch.difference:>10.2g}  {answers}"
-
-
-def _short(values: Any, limit: int = 120) -> str:
-    text = ", ".join(
-        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
-    )
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 if __name__ == "__main__":

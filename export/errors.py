@@ -7,7 +7,8 @@ ExportError              the message says what to do; nothing was published
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,20 @@ class ParityError(ExportError):
     def __init__(self, message: str, mismatches: Sequence[Mismatch]) -> None:
         super().__init__(message)
         self.mismatches = tuple(mismatches)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Whatever a model raises becomes an ExportError: any attribute or method of it may run anybody's code."""
+    try:
+        yield
+    except ExportError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UnsupportedModel(
+            f"the model fails in a way that no estimator should ({type(error).__name__}: {first_line(error)}); "
+            "export_model in Python shows where"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import packages_distributions
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from onnx import TensorProto
 
 from app import bundle
 from app.errors import BundleError, quoted
 from app.predictor import Model, load
-from app.signature import NAME, VERSION, Kind, Signature
+from app.signature import NAME, VERSION, Signature
 from export.contract import contract, declare
-from export.errors import ExportError, UnsupportedModel, first_line
+from export.conversion import compiled, unbounded
+from export.errors import ExportError, UnsupportedModel, explained
 from export.exactness import exact_outputs
-from export.frameworks import predict, transform
-from export.graph import Columns, Graph
 from export.original import Original, fitted_estimator
 from export.parity import agree, compare_all
+from export.provenance import provenance as known_of
 from export.reading import read_sample
-from export.sample import Sample
 
 DEFAULT_KEY = "key"
 TOLERANCE = 1e-5
-_LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "scikit-learn", "skl2onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,29 +55,31 @@ def export_model(
     `X_sample` are a few hundred rows or more as the model was fitted on: a DataFrame, a 2-D array or a list of texts.
     `key` names the column of it that identifies rows. `features` says per feature what a sample cannot tell:
     description, unit, minimum, maximum, categories, nullable, example. `version` is the next free one by default.
+    `provenance` is what you know of the training: the data, the split, the seed. `progress` is told of each stage.
 
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
-    _check_free(Path(models_dir), name, version)
-    estimator = fitted_estimator(model)
-    progress("reading the sample")
-    original = Original(estimator, sample := read_sample(X_sample, estimator, key))
-    declared = declare(features, sample)
-    progress("writing the graph")
-    unbounded = _unbounded(original, key or DEFAULT_KEY)
-    graph, content = _compiled(original, unbounded)
-    known = _provenance(model, sample, graph.packages) | dict(provenance or {})
-    manifest = _unproven(unbounded, tolerance, description, known)
-    progress("asking the model what it accepts")
-    agrees = partial(agree, original, _served(manifest, content), tolerance)
-    manifest = replace(manifest, signature=contract(original, unbounded, declared, graph.categories, agrees))
-    progress("comparing the answers")
-    exact = exact_outputs(graph, [output.name for output in unbounded.outputs])
-    comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
-    comparison.check()
-    manifest = replace(manifest, certificate=comparison.certificate)
-    progress("publishing")
-    path = _published(Path(models_dir), name, version, manifest, content, comparison.replay)
+    with explained():
+        _check_free(Path(models_dir), name, version)
+        estimator = fitted_estimator(model)
+        progress("reading the sample")
+        original = Original(estimator, sample := read_sample(X_sample, estimator, key))
+        declared = declare(features, sample)
+        progress("writing the graph")
+        signature = unbounded(original, key or DEFAULT_KEY)
+        graph, content = compiled(original, signature)
+        known = known_of(model, sample, graph.packages, provenance or {})
+        manifest = _unproven(signature, tolerance, description, known)
+        progress("asking the model what it accepts")
+        agrees = partial(agree, original, _served(manifest, content), tolerance)
+        manifest = replace(manifest, signature=contract(original, signature, declared, graph.categories, agrees))
+        progress("comparing the answers")
+        exact = exact_outputs(graph, [output.name for output in signature.outputs])
+        comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
+        comparison.check()
+        manifest = replace(manifest, certificate=comparison.certificate)
+        progress("publishing")
+        path = _published(Path(models_dir), name, version, manifest, content, comparison.replay)
     return Report(
         path=path, name=name, version=path.name, signature=manifest.signature, certificate=manifest.certificate
     )
@@ -105,39 +100,6 @@ def _unproven(
 ) -> bundle.Manifest:
     certificate = bundle.Certificate(rows=0, worst=0.0, flips=0, tolerance=tolerance)
     return bundle.Manifest(signature=signature, certificate=certificate, description=description, provenance=provenance)
-
-
-def _unbounded(original: Original, key: str) -> Signature:
-    """What the sample says of itself, before the model is asked what it accepts."""
-    answers = original.asked("sample", original.sample.rows(np.arange(1)))
-    try:
-        return Signature(original.kind, original.sample.features(), original.outputs(answers), key)
-    except ValueError as error:
-        raise ExportError(str(error)) from error
-
-
-def _compiled(original: Original, signature: Signature) -> tuple[Graph, bytes]:
-    graph, outputs = Graph(), signature.outputs
-    try:
-        dtypes = [column.values.dtype for column in original.sample.columns]
-        answers = _answers(original, graph, graph.inputs(signature.features, dtypes))
-    except ExportError:
-        raise
-    except Exception as error:  # an estimator that is not what its class promises
-        kind = type(original.model).__name__
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        raise UnsupportedModel(f"{kind} cannot be written as a graph ({reason})") from error
-    if missing := {output.name for output in outputs} - set(answers):
-        raise UnsupportedModel(f"the conversion of {type(original.model).__name__} gives no {', '.join(missing)}")
-    types = {output.name: TensorProto.INT64 if output.name == "label" else TensorProto.DOUBLE for output in outputs}
-    finished = {output.name: (answers[output.name], types[output.name], len(output.columns)) for output in outputs}
-    return graph, graph.model(finished)
-
-
-def _answers(original: Original, graph: Graph, columns: Columns) -> Mapping[str, str]:
-    if original.kind is Kind.TRANSFORMER:
-        return {"transformed": graph.matrix(transform(graph, original.model, columns))}
-    return predict(graph, original.model, columns)
 
 
 def _served(manifest: bundle.Manifest, content: bytes) -> Model:
@@ -166,16 +128,3 @@ def _published(
         raise ExportError(str(error)) from error
     except OSError as error:
         raise ExportError(f"cannot write to {models}: {error.strerror}") from error
-
-
-def _provenance(model: Any, sample: Sample, packages: set[str]) -> dict[str, Any]:
-    """What the bundle was made from. `packages` are those that the steps of the model come from."""
-    package = type(model).__module__.partition(".")[0]
-    providers = packages_distributions()
-    trained = {name for one in packages | {package} for name in providers.get(one, ())}
-    return {
-        "estimator": f"{package}.{type(model).__name__}",
-        "steps": [type(step).__name__ for _, step in getattr(model, "steps", [])],
-        "libraries": {name: installed(name) for name in sorted({*_LIBRARIES, *trained})},
-        "sample": {"rows": len(sample), "sha256": sample.fingerprint()},
-    }

@@ -41,13 +41,19 @@ class Comparison:
 
     def check(self) -> None:
         """Raises ParityError with the worst rows if one is answered otherwise than the trained model answers it."""
-        if off := sum(len(difference.rows) for difference in self.differences):
-            raise ParityError(
-                f"{off} of {self.certificate.rows} rows are answered otherwise than by the trained model: by up to "
-                f"{self.certificate.worst:.2g} where {self.certificate.tolerance:g} is tolerated, and in "
-                f"{self.certificate.flips} labels; nothing was published",
-                self.mismatches,
-            )
+        if self.failure:
+            raise ParityError(f"{self.failure}; nothing was published", self.mismatches)
+
+    @property
+    def failure(self) -> str:
+        """What differs by more than is tolerated, in a sentence; empty if nothing does."""
+        off, found = sum(len(difference.rows) for difference in self.differences), self.certificate
+        if not off:
+            return ""
+        return (
+            f"{off} of {found.rows} rows are answered otherwise than by the trained model: by up to {found.worst:.2g} "
+            f"where {found.tolerance:g} is tolerated, and in {found.flips} labels"
+        )
 
     @property
     def mismatches(self) -> list[Mismatch]:
@@ -164,7 +170,7 @@ def _mismatch(tried: Tried, row: int, difference: Difference) -> Mismatch:
 
 def _answer(answers: dict[str, Array], row: int) -> dict[str, Any]:
     """One row's answers, but for an output that gives fewer answers than it was given rows."""
-    return {name: values[row].tolist() for name, values in answers.items() if row < len(values)}
+    return {name: values[row : row + 1].tolist()[0] for name, values in answers.items() if row < len(values)}
 
 
 def _replay(tried: Sequence[Tried]) -> Replay:

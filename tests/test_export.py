@@ -98,7 +98,8 @@ def test_versions_count_up_and_are_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "m/7/model.json").read_bytes() == before
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     model = make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)).fit(NUMBERS, THREE)
     first, second = (export_model(model, NUMBERS, tmp_path / side, "m").path for side in "ab")
     files = sorted(file.name for file in first.iterdir())

@@ -15,10 +15,10 @@ LEVELS = [
     ["app.decision", "app.uncertainty"],
     ["app.signature"],
     ["app.parity", "app.bundle", "app.words", "app.answers"],
-    ["app.faults"],
+    ["app.faults", "app.inspect"],
     ["app.codec", "app.schema"],
     ["app.predictor", "app.columns"],
-    ["app.media"],
+    ["app.media", "app.verify"],
     ["app.arrow"],
     ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
     ["app.formats"],
@@ -65,6 +65,7 @@ LIBRARY = [
     "app.predictor",
     "app.codec",
     "app.faults",
+    "app.inspect",
 ]
 """What the exporter may import of app."""
 
