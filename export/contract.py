@@ -14,6 +14,7 @@ import numpy as np
 from app.errors import choices
 from app.signature import LIMITS, SAFE_INTEGER, Datatype, Feature, Scalar, Signature, Training
 from export.errors import ExportError
+from export.graph import Categories
 from export.original import Original
 from export.sample import BASE_ROWS, Row, Sample, SampleColumn
 
@@ -89,7 +90,7 @@ def contract(
     original: Original,
     unbounded: Signature,
     declared: Mapping[str, Declared],
-    noted: Mapping[str, set[Scalar]],
+    noted: Mapping[str, Categories],
     agrees: Callable[[Sequence[Row]], bool],
 ) -> Signature:
     """What the model takes and gives. Raises ExportError where the sample, the declaration and the model disagree.
@@ -99,7 +100,7 @@ def contract(
     """
     prober = _Prober(original, _example(original, declared), agrees)
     columns = original.sample.columns
-    features = (prober.feature(one, declared[one.name], noted.get(one.name, set())) for one in columns)
+    features = (prober.feature(one, declared[one.name], noted.get(one.name, Categories())) for one in columns)
     return replace(unbounded, features=tuple(features))
 
 
@@ -113,7 +114,7 @@ class _Prober:
     def accepts(self, name: str, *values: Scalar | None) -> bool:
         return self._original.accepts([{**self._row, name: value} for value in values])
 
-    def feature(self, column: SampleColumn, declared: Declared, noted: set[Scalar]) -> Feature:
+    def feature(self, column: SampleColumn, declared: Declared, noted: Categories) -> Feature:
         nullable = bool(column.holes.any()) if declared.nullable is None else declared.nullable
         if nullable and not self.accepts(column.name, None):
             raise ExportError(
@@ -137,16 +138,16 @@ class _Prober:
         )
 
     def _categories(
-        self, column: SampleColumn, declared: Declared, noted: set[Scalar]
+        self, column: SampleColumn, declared: Declared, noted: Categories
     ) -> tuple[tuple[Scalar, ...], bool]:
         """The values to list, and whether others are answered too."""
-        if column.datatype is Datatype.BOOL or not (column.datatype is Datatype.BYTES or noted or declared.categories):
+        text = column.datatype is Datatype.BYTES
+        if column.datatype is Datatype.BOOL or not (text or noted.values or declared.categories):
             return (), True
         seen = {value for value in column.wire() if value is not None}
-        known = sorted({_like(column.datatype, value) for value in noted} | seen)
+        known = sorted({_like(column.datatype, value) for value in noted.values} | seen)
         listed = tuple(dict.fromkeys([*declared.categories, *known]))
-        if self.accepts(column.name, _stranger(column.datatype, listed)):
-            text = column.datatype is Datatype.BYTES
+        if not noted.closed and self.accepts(column.name, _stranger(column.datatype, listed)):
             return (listed if text and len(listed) <= MAX_CATEGORIES else ()), True
         if not self.accepts(column.name, *listed):
             listed = tuple(value for value in listed if self._taken(column.name, value, declared))

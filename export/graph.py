@@ -41,12 +41,20 @@ class Column:
 Columns = tuple[Column, ...]
 
 
+@dataclass(frozen=True)
+class Categories:
+    """The values that encoders know of a feature. If `closed`, any other is refused even if the model answers it."""
+
+    values: frozenset[Scalar] = frozenset()
+    closed: bool = False
+
+
 class Graph:
     """Nodes and constants, added one after the other; every name is given here, so two builds give equal bytes."""
 
     def __init__(self) -> None:
         self.thresholds: dict[str, set[float]] = {}
-        self.categories: dict[str, set[Scalar]] = {}
+        self.categories: dict[str, Categories] = {}
         self.packages: set[str] = set()
         self.doubts: list[str] = []
         self.single = ""
@@ -147,10 +155,11 @@ class Graph:
             if name := columns[index].feature:
                 self.thresholds.setdefault(name, set()).add(threshold)
 
-    def note_categories(self, column: Column, categories: Sequence[Scalar]) -> None:
-        """Remember what values an encoder knows of a column, for the contract."""
+    def note_categories(self, column: Column, categories: Sequence[Scalar], *, closed: bool = False) -> None:
+        """Remember what values an encoder knows of a column, for the contract. See Categories."""
         if column.feature:
-            self.categories.setdefault(column.feature, set()).update(categories)
+            before = self.categories.get(column.feature, Categories())
+            self.categories[column.feature] = Categories(before.values.union(categories), before.closed or closed)
 
     def doubt(self, step: str) -> None:
         """Remember a step that may differ from the trained model's in the last bits."""

@@ -35,6 +35,21 @@ class Tree:
         return np.flatnonzero(self.left < 0)
 
 
+def reachable(tree: Tree) -> Tree:
+    """The tree without nodes that pruning has cut off from the root."""
+    found = [0]
+    for node in found:
+        if tree.left[node] >= 0:
+            found += [int(tree.left[node]), int(tree.right[node])]
+    if len(found) == len(tree.left):
+        return tree
+    kept = np.sort(found)
+    moved = np.full(len(tree.left) + 1, -1)
+    moved[kept] = np.arange(len(kept))
+    parts = (tree.feature, tree.threshold, moved[tree.left], moved[tree.right], tree.missing_left, tree.values)
+    return Tree(*(part[kept] for part in parts))
+
+
 def round_down(thresholds: Array) -> Array:
     """The largest float32 not above each threshold: for every float32 x, x <= threshold if and only if x <= it."""
     with np.errstate(over="ignore"):
@@ -50,7 +65,7 @@ def note_splits(graph: Graph, trees: Sequence[Tree], columns: Columns) -> None:
 
 
 def leaf_values(graph: Graph, matrix: str, trees: Sequence[Tree], *, single: bool) -> str:
-    """The values [rows, trees, outputs] of the leaves that rows [rows, columns] end in.
+    """The values [rows, trees, outputs] of the leaves that rows [rows, columns] end in, in the type that they have.
 
     `single` says that the trained model rounds its input to float32 before it compares, as scikit-learn's trees do.
     """
@@ -58,7 +73,7 @@ def leaf_values(graph: Graph, matrix: str, trees: Sequence[Tree], *, single: boo
     found = graph.op("TreeEnsembleRegressor", data, domain=ML, **_structure(trees, single))
     starts = np.cumsum([0, *(len(tree.leaves) for tree in trees[:-1])])
     index = graph.op("Add", graph.cast(found, TensorProto.INT64), graph.constant(starts, np.int64))
-    table = np.vstack([tree.values[tree.leaves] for tree in trees]).astype(np.float64)
+    table = np.vstack([tree.values[tree.leaves] for tree in trees])
     return graph.op("Gather", graph.constant(table), index, axis=0)
 
 
