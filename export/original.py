@@ -39,7 +39,7 @@ class Original:
         with self._one_thread.limit(limits=1, user_api="openmp"), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
-        return {name: _shaped(self.kind, values) for name, values in found.items()}
+        return {name: _shaped(self.kind, values, len(rows)) for name, values in found.items()}
 
     def asked(self, check: str, rows: Sequence[Row]) -> dict[str, Array]:
         """The answers to rows that the contract accepts. Raises ExportError if the model refuses one of them."""
@@ -160,10 +160,12 @@ def _methods(model: Any, kind: Kind) -> dict[str, str]:
     return found
 
 
-def _shaped(kind: Kind, values: Any) -> Array:
+def _shaped(kind: Kind, values: Any, rows: int) -> Array:
     if isinstance(values, list) and kind is Kind.CLASSIFIER:  # of arrays, one per output
         return np.hstack(values)
     array = np.asarray(values.toarray() if hasattr(values, "toarray") else values)
+    if kind is Kind.TRANSFORMER and array.ndim == 1:
+        return array.reshape(rows, -1)  # what SparsePCA makes of a single row
     return array.reshape(-1) if kind is Kind.REGRESSOR and array.ndim == 2 and array.shape[1] == 1 else array
 
 

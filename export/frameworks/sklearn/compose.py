@@ -14,7 +14,6 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # makes
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from export.errors import UnsupportedModel
 from export.frameworks import Answers, exact, predict, predictor, transform, transformer
 from export.graph import Columns, Graph
 
@@ -48,16 +47,20 @@ def transform_search(graph: Graph, model: Any, columns: Columns) -> Columns:
 @transformer(ColumnTransformer)
 @exact
 def column_transformer(graph: Graph, model: ColumnTransformer, columns: Columns) -> Columns:
-    parts = [_part(graph, step, tuple(columns[index] for index in indices)) for step, indices in _branches(model)]
+    weights = model.transformer_weights or {}
+    parts = [
+        _weighted(graph, _part(graph, step, tuple(columns[index] for index in indices)), weights.get(name))
+        for name, step, indices in _branches(model)
+    ]
     return tuple(column for part in parts for column in part)
 
 
 @transformer(FeatureUnion)
 @exact
 def feature_union(graph: Graph, model: FeatureUnion, columns: Columns) -> Columns:
-    if any((model.transformer_weights or {}).values()):
-        raise UnsupportedModel("a FeatureUnion with transformer_weights; scale the parts in pipelines of their own")
-    return tuple(column for _, step in model.transformer_list for column in _part(graph, step, columns))
+    weights = model.transformer_weights or {}
+    parts = [_weighted(graph, _part(graph, step, columns), weights.get(name)) for name, step in model.transformer_list]
+    return tuple(column for part in parts for column in part)
 
 
 def _through(graph: Graph, steps: Any, columns: Columns) -> Columns:
@@ -72,19 +75,22 @@ def _part(graph: Graph, step: Any, columns: Columns) -> Columns:
     return () if isinstance(step, str) else transform(graph, step, columns)
 
 
-def _branches(model: ColumnTransformer) -> Iterator[tuple[Any, list[int]]]:
-    """Each branch's fitted estimator and the positions of its columns, whatever they were given as."""
-    if model.transformer_weights:
-        raise UnsupportedModel(
-            "a ColumnTransformer with transformer_weights; scale the parts in pipelines of their own"
-        )
+def _weighted(graph: Graph, columns: Columns, weight: float | None) -> Columns:
+    if weight is None or not columns:
+        return columns
+    product = graph.op("Mul", graph.matrix(columns), graph.constant(float(weight)))
+    return graph.columns(product, len(columns))
+
+
+def _branches(model: ColumnTransformer) -> Iterator[tuple[str, Any, list[int]]]:
+    """Each branch's name, fitted estimator and the positions of its columns, whatever they were given as."""
     names = list(getattr(model, "feature_names_in_", []))
     for name, step, chosen in model.transformers_:
         if isinstance(step, str) and step == "drop":
             continue
         if name == "remainder":
-            yield step, [names.index(one) if isinstance(one, str) else int(one) for one in chosen]
+            yield name, step, [names.index(one) if isinstance(one, str) else int(one) for one in chosen]
         else:
             positions = np.atleast_1d(model._transformer_to_input_indices[name])
             if len(positions):
-                yield step, [int(one) for one in positions]
+                yield name, step, [int(one) for one in positions]
