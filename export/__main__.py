@@ -42,6 +42,11 @@ from export.files import read_model, read_table
     help="What you know of the training, such as split=2013-01/2013-06 or seed=0. May be given several times.",
 )
 @click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the comparison as a page of HTML, whether the answers agree or not.",
+)
+@click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=TOLERANCE,
@@ -57,6 +62,7 @@ def export(
     key: str | None,
     contract: Path | None,
     provenance: Sequence[str],
+    report: Path | None,
     tolerance: float,
 ) -> None:
     """Export a fitted scikit-learn model as a bundle that servefn serves.
@@ -75,7 +81,7 @@ def export(
         said = read_contract(contract) if contract else ContractFile()
         given = _given(provenance)
         progress("loading the model")
-        report = export_model(
+        found = export_model(
             read_model(model),
             read_table(sample),
             models,
@@ -86,10 +92,11 @@ def export(
             description=said.description,
             tolerance=tolerance,
             provenance=given,
+            report=report,
             progress=progress,
         )
-    click.echo(verdict(report.certificate), err=True)
-    click.echo(report.path)
+    click.echo(verdict(found.certificate), err=True)
+    click.echo(found.path)
 
 
 def _given(pairs: Sequence[str]) -> dict[str, Any]:

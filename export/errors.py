@@ -49,7 +49,7 @@ def explained() -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise UnsupportedModel(
-            f"the model fails in a way that no estimator should ({type(error).__name__}: {first_line(error)}); "
+            f"nobody foresaw how this model fails ({type(error).__name__}: {first_line(error)}); "
             "export_model in Python shows where"
         ) from error
 

@@ -20,6 +20,7 @@ from export.original import Original, fitted_estimator
 from export.parity import agree, compare_all
 from export.provenance import provenance as known_of
 from export.reading import read_sample
+from export.report import Subject, write
 
 DEFAULT_KEY = "key"
 TOLERANCE = 1e-5
@@ -48,6 +49,7 @@ def export_model(
     description: str = "",
     tolerance: float = TOLERANCE,
     provenance: Mapping[str, Any] | None = None,
+    report: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Publish a fitted model as models_dir/name/version, proven to answer as the model itself does.
@@ -55,7 +57,8 @@ def export_model(
     `X_sample` are a few hundred rows or more as the model was fitted on: a DataFrame, a 2-D array or a list of texts.
     `key` names the column of it that identifies rows. `features` says per feature what a sample cannot tell:
     description, unit, minimum, maximum, categories, nullable, example. `version` is the next free one by default.
-    `provenance` is what you know of the training: the data, the split, the seed. `progress` is told of each stage.
+    `provenance` is what you know of the training: the data, the split, the seed. `report` is where to write
+    the parity check as a page of HTML, whether it holds or not. `progress` is told of each stage.
 
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
@@ -76,8 +79,10 @@ def export_model(
         progress("comparing the answers")
         exact = exact_outputs(graph, [output.name for output in signature.outputs])
         comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
-        comparison.check()
         manifest = replace(manifest, certificate=comparison.certificate)
+        if report:
+            write(Path(report), Subject(name=name, manifest=manifest, comparison=comparison))
+        comparison.check()
         progress("publishing")
         path = _published(Path(models_dir), name, version, manifest, content, comparison.replay)
     return Report(

@@ -58,10 +58,16 @@ class Comparison:
     @property
     def mismatches(self) -> list[Mismatch]:
         """Rows over the tolerance, the worst first."""
+        return [one for one in self.worst if one.difference > self.certificate.tolerance]
+
+    @property
+    def worst(self) -> list[Mismatch]:
+        """The rows that differ most, the worst first; none if all answers are equal."""
         found = [
-            _mismatch(one, row, difference)
+            _mismatch(one, int(row), difference)
             for one, difference in zip(self.tried, self.differences, strict=True)
-            for row in difference.rows[:SHOWN]
+            for row in np.argsort(-difference.apart, kind="stable")[:SHOWN]
+            if difference.apart[row]
         ]
         return sorted(found, key=lambda mismatch: -mismatch.difference)[:SHOWN]
 

@@ -79,6 +79,8 @@ def _check_names(frame: pd.DataFrame) -> None:
     names = [str(label) for label in labels]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ExportError(f"the sample has several columns named {_listed(twice)}; columns need names of their own")
+    if odd := [name for name in names if any(one < " " or one in '"\\' for one in name)]:
+        raise ExportError(f"the sample's column {odd[0]!r} has a quote, a backslash or a control character in its name")
     if not names:
         raise ExportError("the sample has no columns")
 

@@ -155,6 +155,7 @@ def test_the_key_is_taken_off_the_sample(tmp_path: Path) -> None:
         (lambda frame: frame.head(0), "no rows"),
         (lambda frame: frame.assign(b=np.nan), "'b' has no value"),
         (lambda frame: frame.set_axis(["a", "b", "b", "d"], axis=1), "several columns named 'b'"),
+        (lambda frame: frame.set_axis(["a", 'b"', "c", "d"], axis=1), "a quote, a backslash or a control character"),
         (lambda frame: frame.set_axis(range(4), axis=1), "lacks 'a', 'b'"),
         (lambda frame: frame.assign(b=pd.Timestamp("2026-01-01")), "dtype datetime"),
         (lambda frame: frame.assign(b=pd.Series(["x", *range(len(frame) - 1)], dtype=object)), "mixes 'int', 'str'"),

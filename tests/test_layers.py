@@ -66,6 +66,7 @@ LIBRARY = [
     "app.codec",
     "app.faults",
     "app.inspect",
+    "app.words",
 ]
 """What the exporter may import of app."""
 
