@@ -68,10 +68,9 @@ def _without(model: Model, table: Any, unreadable: Set[Any], terms: Terms) -> An
 
 
 def answered(answer: Answer) -> Any:
-    """An answer as a table of Arrow. The metadata of its schema name the model and its version."""
+    """An answer as a table of Arrow. The metadata of its schema say which model made it."""
     flat = {name: _array(column) for name, column in answer.columns().items()}
-    metadata = {"model": answer.model.name, "version": answer.model.version}
-    return pa.table(flat).replace_schema_metadata(metadata)
+    return pa.table(flat).replace_schema_metadata(answer.model.identity)
 
 
 def _readable(kind: Any) -> bool:

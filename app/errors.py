@@ -5,6 +5,8 @@ ServingError
 ├── RequestError             the caller can act on it
 │   ├── ModelNotFound        no model of that name
 │   ├── VersionNotFound      the model has no such version
+│   ├── AliasNotFound        the model has no such alias
+│   ├── Conflict             what is asked for does not fit what there is
 │   ├── MalformedBody        the body is not what its content type says
 │   ├── InvalidRequest       the body is well formed and breaks the contract: every fault is listed
 │   ├── TooLarge             body, decompressed body or row count over its limit
@@ -53,6 +55,17 @@ class VersionNotFound(RequestError):
 
     def __init__(self, name: str, version: str, known: Iterable[str]) -> None:
         super().__init__(f"Model {quoted(name)} has no version {quoted(version)}.{choices(version, known)}")
+
+
+class AliasNotFound(RequestError):
+    code = "alias_not_found"
+
+    def __init__(self, name: str, alias: str, known: Iterable[str]) -> None:
+        super().__init__(f"Model {quoted(name)} has no alias {quoted(alias)}.{choices(alias, known)}")
+
+
+class Conflict(RequestError):
+    code = "conflict"
 
 
 class MalformedBody(RequestError):

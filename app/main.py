@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,8 +19,9 @@ from starlette.types import ASGIApp
 
 from app import cpu, openapi, schema
 from app.errors import FAILED, InternalError, ServingError, quoted
+from app.keeper import Keeper
 from app.metrics import Metrics
-from app.protocols import native, operations
+from app.protocols import admin, native, operations
 from app.protocols.problem import ProblemResponse, problem
 from app.repository import Repository
 from app.scheduler import Scheduler
@@ -42,17 +42,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     metrics = Metrics()
     service = Service(repository, Scheduler(cpu.available()), [metrics], settings.max_body_bytes, settings.max_rows)
 
-    async def load() -> None:
-        await asyncio.to_thread(repository.load)
-        metrics.serving(list(repository.catalogue))
-        if repository.ready:
-            _greet(f"http://{settings.host}:{settings.port}", repository)
+    keeper = Keeper(repository, metrics.serving, _look(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(load())
-        yield
-        await loading
+        async with keeper.keeping(ready=lambda: _greet(f"http://{settings.host}:{settings.port}", repository)):
+            yield
 
     app = FastAPI(
         title="servefn",
@@ -65,9 +60,15 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     )
     app.include_router(native.router(service))
     app.include_router(operations.router(repository, metrics))
+    app.include_router(admin.router(keeper))
     _document(app, repository, settings.max_rows)
     _handle_errors(app)
     return native.Predictions(app, service)
+
+
+def _look(settings: Settings) -> float:
+    """Seconds between two looks at the directory. Of several workers, a reload reaches but one: the others look."""
+    return settings.watch_seconds or (1.0 if settings.workers > 1 else 0.0)
 
 
 def _greet(address: str, repository: Repository) -> None:

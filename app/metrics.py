@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -65,7 +66,7 @@ class Metrics:
         name, version = (model.name, model.version) if model else ("", "")
         self._errors.labels(name, version, error.code).inc()
 
-    def serving(self, models: list[Model]) -> None:
+    def serving(self, models: Sequence[Model]) -> None:
         """Say which models are served now; the counters of each start at zero rather than with its first request."""
         self._info.clear()
         self._series.clear()

@@ -45,6 +45,8 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
         for version, model in by_version.items():
             paths |= _operations(model, f"/models/{name}/versions/{version}", f"{name}, version {version}")
             schemas |= _online(model, max_rows) | _keyed(model, max_rows)
+        for alias, version in catalogue.aliases[name].items():
+            paths |= _operations(by_version[version], f"/models/{name}/aliases/{alias}", f"{name}, {alias}")
     components = document.get("components", {})
     return {
         **document,
@@ -62,7 +64,7 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
         "names, which comes back beside its answer. A bad row is set apart in `errors` and does not sink the others."
     )
     parameters = [_in_query(name, field) for name, field in model.signature.adjustable.items()]
-    ids = "_".join(part for part in path.split("/") if part not in ("", "models", "versions"))
+    ids = "_".join(part for part in path.split("/") if part not in ("", "models", "versions", "aliases"))
     return {
         f"{path}/predict": {
             "post": {
@@ -137,9 +139,8 @@ def _examples(model: Model, *, keyed: bool) -> list[dict[str, Any]]:
 
 def _online(model: Model, max_rows: int) -> Schema:
     row, answer = schema.example(model.signature), _answer(model)
-    served = {"model": model.name, "version": model.version}
     request = {INSTANCES: _rows(schema.row(model.signature), max_rows), **_adjustable(model)}
-    response = {**_constants(served), **_effective(model), "predictions": _list(schema.answer(model.signature))}
+    response = {**_constants(model.identity), **_effective(model), "predictions": _list(schema.answer(model.signature))}
     example = online(model, None, [answer])
     return {
         _component(model, "Request"): {
@@ -152,7 +153,6 @@ def _online(model: Model, max_rows: int) -> Schema:
 
 def _keyed(model: Model, max_rows: int) -> Schema:
     row, answer, key = schema.example(model.signature), _answer(model), model.signature.key
-    served = {"model": model.name, "version": model.version}
     request = {
         INSTANCES: _rows(schema.row(model.signature, key), max_rows),
         KEY_FIELD: {"type": "string", "enum": [key], "default": key, "description": "Where the rows carry their key."},
@@ -160,7 +160,7 @@ def _keyed(model: Model, max_rows: int) -> Schema:
     }
     error = schema.closed({key: schema.KEY, "error": {"type": "string"}, "faults": _list(_ref("Fault"))})
     response = {
-        **_constants(served),
+        **_constants(model.identity),
         **_effective(model),
         "predictions": _list(schema.answer(model.signature, key)),
         "errors": _list(error),

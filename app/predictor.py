@@ -34,6 +34,8 @@ class Model:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         """Raises BundleError if the graph does not load or is not the one the contract describes."""
         self.name, self.version, self.digest = bundle.name, bundle.version, bundle.digest
+        self.identity = {"model": bundle.name, "version": bundle.version, "digest": bundle.digest}
+        """What every answer says of its maker."""
         self.manifest, self.signature = bundle.manifest, bundle.signature
         self.codec = Codec(bundle.signature)
         self.seconds_per_row = 0.0

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
-from app.bundle import names, versions
-from app.errors import BundleError, ModelNotFound, NotReady, VersionNotFound
+from app import aliases
+from app.aliases import CHAMPION
+from app.bundle import MANIFEST, names, sha256, versions
+from app.errors import AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
 from app.predictor import Model, load
 
 log = logging.getLogger("servefn")
 
+Versions = Mapping[str, Model]
+
 
 @dataclass(frozen=True)
 class Rejected:
-    """A bundle that is not served, and why."""
+    """A bundle, or with no version a model's file of aliases, that is not served, and why."""
 
     name: str
     version: str
@@ -26,9 +31,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is served at one moment: name -> version -> model, both in ascending order."""
+    """What is served at one moment: name -> version -> model, both in ascending order; name -> alias -> version."""
 
-    models: dict[str, dict[str, Model]] = field(default_factory=dict)
+    models: Mapping[str, Versions] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
 
     def __iter__(self) -> Iterator[Model]:
@@ -36,59 +42,148 @@ class Catalogue:
         return (model for by_version in self.models.values() for model in by_version.values())
 
     def default(self, name: str) -> Model:
-        """The version that answers where none is named: the highest."""
+        """The version that answers where none is named: the champion, or else the highest."""
         by_version = self.models[name]
-        return by_version[next(reversed(by_version))]
+        champion = self.aliases.get(name, {}).get(CHAMPION)
+        return by_version[champion or list(by_version)[-1]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What one look at the directory changed. Models are given as `name/version`."""
+
+    loaded: tuple[str, ...]
+    unloaded: tuple[str, ...]
+    kept: tuple[str, ...]
+    aliases: Mapping[str, Mapping[str, str]]
+    rejected: tuple[Rejected, ...]
 
 
 class Repository:
-    """Finds a model by name and version, by default the highest. Empty, and not ready, until `load` has returned."""
+    """Finds a model by name and version or alias. Empty, and not ready, until `load` has returned."""
 
     def __init__(self, directory: Path, threads: int | None = None) -> None:
         self.directory, self.threads = directory, threads
         self.catalogue = Catalogue()
         self.loaded = False
+        self._loading = Lock()
 
     @property
     def ready(self) -> bool:
         """Whether there is a model to serve and none left to load."""
         return self.loaded and bool(self.catalogue.models)
 
-    def load(self) -> None:
-        """Load every bundle. One that fails is logged and left out; the others are served. Not for an event loop."""
-        try:
-            self.catalogue = _catalogue(self.directory, self.threads)
-        except OSError as error:
-            log.error("cannot read %s: %s", self.directory, error.strerror)
-        self.loaded = True
-        if not self.catalogue.models:
-            log.error("no model in %s can be served", self.directory)
+    def load(self) -> Changes:
+        """Look at the directory: load what is new, drop what is gone, keep what is the same. Not for an event loop.
 
-    def get(self, name: str, version: str | None = None) -> Model:
-        """Raises NotReady, ModelNotFound or VersionNotFound."""
-        by_version = self.catalogue.models.get(name)
+        Requests that have begun keep their model; those that follow find the new ones, from one moment to the next.
+        A bundle that fails is logged and left out, and what was served under its version before still is. A directory
+        that cannot be read, or that holds nothing to serve, changes nothing.
+        """
+        with self._loading:
+            before = self.catalogue
+            try:
+                found = _catalogue(self.directory, before, self.threads)
+            except OSError as error:
+                log.error("cannot read %s: %s", self.directory, error.strerror)
+                found = before
+            if not found.models:
+                log.error("no model in %s can be served", self.directory)
+                found = Catalogue(before.models, before.aliases, found.rejected)
+            self.catalogue = found
+            self.loaded = True
+            return _changes(before, found)
+
+    def get(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
+        """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""
+        catalogue = self.catalogue
+        by_version = catalogue.models.get(name)
         if by_version is None:
             if not self.loaded:
                 raise NotReady("The models are still being loaded and replayed; try again in a second.")
-            raise ModelNotFound(name, self.catalogue.models)
+            raise ModelNotFound(name, catalogue.models)
+        if alias is not None:
+            named = catalogue.aliases.get(name, {})
+            if alias not in named:
+                raise AliasNotFound(name, alias, named)
+            version = named[alias]
         if version is None:
-            return self.catalogue.default(name)
+            return catalogue.default(name)
         if version not in by_version:
             raise VersionNotFound(name, version, by_version)
         return by_version[version]
 
+    def fingerprint(self) -> int:
+        """A number that changes when a bundle comes or goes, or an alias moves."""
+        files = (path for pattern in (f"*/*/{MANIFEST}", f"*/{aliases.FILE}") for path in self.directory.glob(pattern))
+        return hash(frozenset((str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in files))
 
-def _catalogue(directory: Path, threads: int | None) -> Catalogue:
-    models: dict[str, dict[str, Model]] = {}
-    rejected = []
-    for name in names(directory):
-        for version in map(str, versions(directory / name)):
-            loaded = _load(directory / name / version, threads)
-            if isinstance(loaded, Model):
-                models.setdefault(name, {})[version] = loaded
-            else:
+
+def _changes(before: Catalogue, after: Catalogue) -> Changes:
+    old, new = set(before), set(after)
+    return Changes(
+        loaded=_names(new - old),
+        unloaded=_names(old - new),
+        kept=_names(new & old),
+        aliases=after.aliases,
+        rejected=after.rejected,
+    )
+
+
+def _names(models: Iterable[Model]) -> tuple[str, ...]:
+    return tuple(sorted(f"{model.name}/{model.version}" for model in models))
+
+
+def _catalogue(directory: Path, before: Catalogue, threads: int | None) -> Catalogue:
+    models: dict[str, Versions] = {}
+    named: dict[str, Mapping[str, str]] = {}
+    rejected: list[Rejected] = []
+    for path in (directory / name for name in names(directory)):
+        found = _versions(path, before.models.get(path.name, {}), threads, rejected)
+        if found:
+            models[path.name] = found
+            named[path.name] = _aliases(path, before.aliases.get(path.name, {}), found, rejected)
+    return Catalogue(models, named, tuple(rejected))
+
+
+def _versions(path: Path, before: Versions, threads: int | None, rejected: list[Rejected]) -> Versions:
+    found: dict[str, Model] = {}
+    for version in map(str, versions(path)):
+        model = before.get(version)
+        if model is None or not _same(path / version, model):
+            loaded = _load(path / version, threads)
+            if isinstance(loaded, Rejected):
                 rejected.append(loaded)
-    return Catalogue(models, tuple(rejected))
+            else:
+                model = loaded
+        if model:
+            found[version] = model
+    return found
+
+
+def _same(path: Path, model: Model) -> bool:
+    """Whether the bundle is still the one that was loaded. Its contract has the digests of all its files."""
+    try:
+        return sha256((path / MANIFEST).read_bytes()) == model.digest
+    except OSError:
+        return False
+
+
+def _aliases(path: Path, before: Mapping[str, str], served: Versions, rejected: list[Rejected]) -> Mapping[str, str]:
+    """The aliases of a model. One for a version that is not served stands for what it did before, if that still is."""
+    try:
+        read = aliases.read(path)
+    except BundleError as error:
+        rejected.append(Rejected(path.name, "", str(error)))
+        log.error("the aliases of %s: %s", path.name, error)
+        read = dict(before)
+    lost = {alias: version for alias, version in read.items() if version not in served}
+    for alias, version in lost.items():
+        reason = f"the alias '{alias}' names version {version}, which is not served"
+        rejected.append(Rejected(path.name, "", reason))
+        log.error("the aliases of %s: %s", path.name, reason)
+    known = {**read, **{alias: before.get(alias, "") for alias in lost}}
+    return {alias: version for alias, version in known.items() if version in served}
 
 
 def _load(path: Path, threads: int | None) -> Model | Rejected:

@@ -34,9 +34,9 @@ class Service:
     max_body_bytes: int
     max_rows: int
 
-    def model(self, name: str, version: str | None = None) -> Model:
-        """Raises NotReady, ModelNotFound or VersionNotFound."""
-        return self.repository.get(name, version)
+    def model(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
+        """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""
+        return self.repository.get(name, version, alias)
 
     def predict(self, model: Model, rows: Sequence[Any]) -> Awaitable[Answers]:
         """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed."""

@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         le=256,
         description="onnxruntime's threads per process. [default: the CPU quota divided by workers]",
     )
+    watch_seconds: float = Field(
+        default=0,
+        ge=0,
+        description="Look for new bundles and moved aliases every so many seconds; 0 only when asked to (reload).",
+    )
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="Largest body, counted after decompression.")
     max_rows: int = Field(default=10_000, ge=1, description="Most rows in one request.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

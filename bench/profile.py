@@ -79,7 +79,7 @@ def _stamps(model: Model, body: bytes, metrics: Metrics) -> list[float]:
     stamps.append(perf_counter())
     answers = model.codec.predictions(outputs)
     stamps.append(perf_counter())
-    orjson.dumps({"model": model.name, "version": model.version, "predictions": answers})
+    orjson.dumps({**model.identity, "predictions": answers})
     stamps.append(perf_counter())
     metrics.answered(model, len(batch.rows), stamps[-1] - stamps[0])
     stamps.append(perf_counter())

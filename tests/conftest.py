@@ -21,8 +21,9 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def client() -> Iterator[TestClient]:
-    """A client of the service with the committed models, ready."""
-    with TestClient(create_app(Settings(models=MODELS))) as client:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A client of the service with a copy of the committed models, ready."""
+    models = shutil.copytree(MODELS, tmp_path_factory.mktemp("served") / "models")
+    with TestClient(create_app(Settings(models=models))) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         yield client

@@ -48,7 +48,7 @@ def online(model: Model, parameters: Mapping[str, float] | None, predictions: Se
     """The document that answers `predict`. With decisions in it, it says by what parameters they were made."""
     policy = model.signature.policy
     said = {faults.PARAMETERS: effective(policy, parameters)} if policy else {}
-    return {"model": model.name, "version": model.version, **said, "predictions": predictions}
+    return {**model.identity, **said, "predictions": predictions}
 
 
 def keyed(model: Model, batch: Batch, predictions: Sequence[Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@
     GET  /models                          what is served, and what is not
     GET  /models/{name}                   one model's contract
 
-All but the list are also under /models/{name}/versions/{version}. The predictions are raw ASGI endpoints: nothing
-stands between a body and its decoder. Their part of the OpenAPI document is made from the signatures, by app.openapi.
+All but the list are also under /models/{name}/versions/{version} and /models/{name}/aliases/{alias}. The predictions
+are raw ASGI endpoints: nothing stands between a body and its decoder. Their part of the OpenAPI document is made from
+the signatures, by app.openapi.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from app.uncertainty import Conformal
 
 log = logging.getLogger("servefn")
 
-MODEL, VERSION = "/models/{name}", "/models/{name}/versions/{version}"
+MODEL = "/models/{name}"
+VERSION, ALIAS = f"{MODEL}/versions/{{version}}", f"{MODEL}/aliases/{{alias}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class Summary:
     name: str
     version: str
     versions: Sequence[str]
+    aliases: Mapping[str, str]
     kind: Kind
     description: str
     digest: str
@@ -159,6 +162,11 @@ Targets = Mapping[bytes, tuple[Operation, Model]]
 def _targets(operations: Mapping[str, Operation], catalogue: Catalogue) -> Targets:
     paths = [(f"/models/{name}", catalogue.default(name)) for name in catalogue.models]
     paths += [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
+    paths += [
+        (f"/models/{name}/aliases/{alias}", catalogue.models[name][version])
+        for name, named in catalogue.aliases.items()
+        for alias, version in named.items()
+    ]
     verbs = operations.items()
     return {f"{path}/{verb}".encode(): (operation, model) for path, model in paths for verb, operation in verbs}
 
@@ -178,25 +186,26 @@ def router(service: Service) -> APIRouter:
     """The routes of this protocol."""
     routes = APIRouter()
     for verb, operation in _operations(service).items():
-        for path in (MODEL, VERSION):
+        for path in (MODEL, VERSION, ALIAS):
             routes.routes.append(Route(f"{path}/{verb}", operation, methods=["POST"]))
 
     @routes.get("/models", tags=["models"], summary="What is served, and what is not")
     async def models() -> Models:
         catalogue = service.repository.catalogue
         return Models(
-            models=[Summary(**_summary(service, service.model(name))) for name in catalogue.models],
+            models=[Summary(**_summary(catalogue, catalogue.default(name))) for name in catalogue.models],
             rejected=catalogue.rejected,
         )
 
-    refusals: Any = {"4XX": described("There is no such model or version."), "503": described("Still loading.")}
+    refusals: Any = {"4XX": described("There is no such model, version or alias."), "503": described("Still loading.")}
 
+    @routes.get(ALIAS, tags=["models"], summary="The contract of the version that an alias names", responses=refusals)
     @routes.get(VERSION, tags=["models"], summary="The contract of one version", responses=refusals)
     @routes.get(MODEL, tags=["models"], summary="The contract of a model", responses=refusals)
-    async def contract(name: str, version: str | None = None) -> Contract:
-        model = service.model(name, version)
+    async def contract(name: str, version: str | None = None, alias: str | None = None) -> Contract:
+        model = service.model(name, version, alias)
         return Contract(
-            **_summary(service, model),
+            **_summary(service.repository.catalogue, model),
             key=model.signature.key,
             features=model.signature.features,
             outputs=model.signature.outputs,
@@ -209,11 +218,12 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def _summary(service: Service, model: Model) -> dict[str, Any]:
+def _summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "version": model.version,
-        "versions": list(service.repository.catalogue.models[model.name]),
+        "versions": list(catalogue.models[model.name]),
+        "aliases": catalogue.aliases[model.name],
         "kind": model.signature.kind,
         "description": model.manifest.description,
         "digest": model.digest,

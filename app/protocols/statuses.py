@@ -9,6 +9,8 @@ from app import errors
 STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
+    errors.AliasNotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
     errors.MalformedBody: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -139,7 +139,7 @@ def _headers(model: Model, about: Head, said: Mapping[str, float] | None) -> lis
     headers = [(b"content-type", about.wanted.media_type.encode()), VARY]
     if about.wanted is JSON:
         return headers
-    headers += [(b"servefn-model", model.name.encode()), (b"servefn-version", model.version.encode())]
+    headers += [(f"servefn-{what}".encode(), said.encode()) for what, said in model.identity.items()]
     if policy := model.signature.policy:
         numbers = ", ".join(f"{name}={value}" for name, value in effective(policy, said).items())
         headers.append((b"servefn-parameters", numbers.encode()))

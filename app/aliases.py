@@ -1,0 +1,59 @@
+"""models/<name>/aliases.json: names for versions, such as {"champion": "2", "challenger": "3"}.
+
+The champion answers where a request names no version; without one, the highest version does.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from app.bundle import versions
+from app.errors import BundleError, choices, quoted
+from app.signature import VERSION
+
+FILE = "aliases.json"
+CHAMPION = "champion"
+ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+
+
+def read(model: Path) -> dict[str, str]:
+    """The aliases in one model's directory: alias -> version. Raises BundleError."""
+    try:
+        aliases = msgspec.json.decode((model / FILE).read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleError(f"{FILE} is not valid: {error}") from error
+    if not all(ALIAS.fullmatch(alias) and VERSION.fullmatch(version) for alias, version in aliases.items()):
+        raise BundleError(f'{FILE} must name versions, as in {{"{CHAMPION}": "1"}}')
+    return aliases
+
+
+def point(model: Path, alias: str, version: str | None) -> None:
+    """Have an alias name another version from now on, or none at all. Raises BundleError."""
+    known = [str(each) for each in versions(model)]
+    if not ALIAS.fullmatch(alias):
+        raise BundleError(f"{quoted(alias)} cannot be an alias: use a letter, then up to 63 of a-z, 0-9, '.', '_', '-'")
+    if not known:
+        raise BundleError(f"there is no model in {model}")
+    if version is not None and version not in known:
+        raise BundleError(f"model '{model.name}' has no version {quoted(version)}.{choices(version, known)}")
+    aliases = {name: held for name, held in read(model).items() if name != alias}
+    _write(model, aliases if version is None else {**aliases, alias: version})
+
+
+def _write(model: Path, aliases: Mapping[str, str]) -> None:
+    """In one step: who reads meanwhile finds the old file or the new one."""
+    content = msgspec.json.format(msgspec.json.encode(dict(sorted(aliases.items()))), indent=1)
+    try:
+        with tempfile.NamedTemporaryFile(dir=model, prefix=f".{FILE}-", delete=False) as file:
+            file.write(content + b"\n")
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(model / FILE)
+    except OSError as error:
+        raise BundleError(f"cannot write {model / FILE}: {error.strerror}") from error
