@@ -47,10 +47,8 @@ class SampleColumn:
         dtype = self.values.dtype
         typed = np.float32 if self.datatype is Datatype.FP32 else _as_it_is
         given = [self.missing if value is None else typed(value) for value in values]
-        if isinstance(dtype, pd.CategoricalDtype):
-            there = (one for one, value in zip(given, values, strict=True) if value is not None)
-            new = [one for one in dict.fromkeys(there) if one not in dtype.categories]
-            dtype = pd.CategoricalDtype([*dtype.categories, *new], dtype.ordered)
+        if isinstance(dtype, pd.CategoricalDtype) and not pd.Index(given).dropna().isin(dtype.categories).all():
+            dtype = np.dtype(np.object_)  # as in pandas, where a column loses its categories to a value that is none
         elif isinstance(dtype, np.dtype) and dtype.kind in "iub" and None in values:
             dtype = np.dtype(np.object_ if dtype.kind == "b" else np.float64)
         return pd.Series(given, dtype=dtype, name=self.label)

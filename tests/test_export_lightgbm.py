@@ -193,7 +193,7 @@ def test_the_contract_lists_the_categories(tmp_path: Path) -> None:
     found = {feature.name: feature for feature in report.signature.features}
     assert list(found) == list(FRAME.columns)
     assert set(found["letter"].categories) == set("abcdefghx")
-    assert found["letter"].unseen
+    assert found["letter"].closed
     assert found["letter"].nullable
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from onnx import TensorProto
 
-from app.signature import MISSING
+from app.signature import MISSING, Array
 from export.errors import UnsupportedModel
 from export.graph import ML, Column, Columns, Graph
 
@@ -60,6 +60,12 @@ def codes(graph: Graph, column: Column, categories: Sequence[Any]) -> Column:
     return graph.columns(found, 1)[0]
 
 
+def members(bits: Array) -> tuple[int, ...]:
+    """The numbers whose bits are set in words of 32 bits, the lowest first."""
+    words = np.ascontiguousarray(bits, dtype="<u4")
+    return tuple(np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).tolist())
+
+
 class Subsets:
     """Sets of categories that trees split on, each to become a column: 0 for a row that goes left, 1 for one that
     goes right. A tree then splits on that column as on any number.
@@ -89,7 +95,7 @@ class Subsets:
 
 
 def _sides(graph: Graph, column: Column, sets: Sequence[tuple[tuple[int, ...], bool]]) -> Columns:
-    known = sorted({category for left, _ in sets for category in left})
+    known = sorted({category for left, _ in sets for category in left}) or [0]
     table = np.ones((len(known) + 2, len(sets)))  # for a missing value, for a category in no set, for each in some
     for index, (left, missing_left) in enumerate(sets):
         table[2 + np.searchsorted(known, left), index] = 0.0

@@ -2,7 +2,8 @@
 
 A number goes left if it is not above the threshold, both of them doubles. LightGBM takes numbers of at most 1e-35 for
 zero wherever they come in, and has three ways with a missing one: it is zero, it goes to a default side, or zero goes
-there with it (`Tree::NumericalDecision` and `Tree::CategoricalDecision` in LightGBM's tree.h).
+there with it (`Tree::NumericalDecision` and `Tree::CategoricalDecision` in LightGBM's tree.h). The trees' values are
+added from zero, round by round, in double; a forest's sum is then divided by its rounds.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from onnx import TensorProto
 
 from app.signature import Array
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, adapter, predictor
-from export.frameworks.categories import Subsets, codes
+from export.frameworks import Answers, adapter, exact, predictor
+from export.frameworks.categories import Subsets, codes, members
 from export.frameworks.native import NativeModel
 from export.frameworks.sklearn.links import flat, two_sided
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
@@ -49,17 +50,20 @@ class BoosterModel(NativeModel):
 
 
 @predictor(BoosterModel)
+@exact
 def booster(graph: Graph, model: BoosterModel, columns: Columns) -> Answers:
     return {"value": _answer(graph, model.model, columns)}
 
 
 @predictor(LGBMModel, LGBMRegressor, LGBMRanker)
+@exact
 def lgbm_regressor(graph: Graph, model: LGBMModel, columns: Columns) -> Answers:
     _check(model)
     return {"value": _answer(graph, model.booster_, columns)}
 
 
 @predictor(LGBMClassifier)
+@exact
 def lgbm_classifier(graph: Graph, model: LGBMClassifier, columns: Columns) -> Answers:
     _check(model)
     if callable(model.objective_):
@@ -123,8 +127,7 @@ class _SavedTree:
         """The categories that go left."""
         index = int(self.doubles("threshold")[split])
         start, end = self.integers("cat_boundaries")[index : index + 2]
-        words = self.integers("cat_threshold")[start:end].astype(np.uint32)
-        return tuple(np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little")).tolist())
+        return members(self.integers("cat_threshold")[start:end])
 
 
 def _answer(graph: Graph, model: Booster, columns: Columns) -> str:

@@ -21,6 +21,7 @@ from platform import machine
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -37,9 +38,10 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 from app.signature import Array
 from export.errors import UnsupportedModel
 from export.frameworks import Answers, exact, predictor
+from export.frameworks.categories import Subsets, codes, members
 from export.frameworks.sklearn.links import flat, label, labels, likeliest, logistic, sliced, two_sided
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
-from export.graph import Columns, Graph
+from export.graph import Column, Columns, Graph
 
 _ROUNDS_PRODUCTS = ("x86_64", "AMD64")
 """Processors for which scikit-learn's wheels are compiled without fused multiply-add."""
@@ -137,12 +139,29 @@ def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
 
 
 def _hist_boosted(graph: Graph, model: Any, columns: Columns) -> str:
-    if model.is_categorical_ is not None:
-        raise UnsupportedModel(
-            f"{type(model).__name__} with categorical_features; put an OrdinalEncoder before it instead"
-        )
-    stages = [[_hist_tree(member.nodes) for member in stage] for stage in model._predictors]
-    return _stages(graph, stages, columns, model._baseline_prediction, single=False)
+    subsets = Subsets(_hist_columns(graph, model, columns))
+    stages = [[_hist_tree(member, subsets) for member in stage] for stage in model._predictors]
+    return _stages(graph, stages, subsets.extended(graph), model._baseline_prediction, single=False)
+
+
+def _hist_columns(graph: Graph, model: Any, columns: Columns) -> Columns:
+    """The columns as the trees know them: those of categories come first, each as the category's number."""
+    if model.is_categorical_ is None:
+        return columns
+    found = []
+    chosen = [column for column, categorical in zip(columns, model.is_categorical_, strict=True) if categorical]
+    for column, known in zip(chosen, model._preprocessor.named_transformers_["encoder"].categories_, strict=True):
+        found.append(codes(graph, column, _numbered(column, known.tolist())))
+        graph.note_categories(column, [category for category in known.tolist() if not pd.isna(category)])
+    return (*found, *(column for column in columns if column not in chosen))
+
+
+def _numbered(column: Column, categories: list[Any]) -> list[Any]:
+    """The categories that have a number: NaN has none, and None has one."""
+    numbered = [category for category in categories if not (isinstance(category, float) and np.isnan(category))]
+    if None in numbered and len(numbered) < len(categories):
+        raise UnsupportedModel(f"HistGradientBoosting tells None from NaN in '{column.feature}'; use only one of them")
+    return numbered
 
 
 def _stages(graph: Graph, stages: Sequence[Sequence[Tree]], columns: Columns, start: Array, *, single: bool) -> str:
@@ -175,14 +194,13 @@ def _tree(tree: Any, values: Array) -> Tree:
     return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tree.missing_go_to_left, values)
 
 
-def _hist_tree(nodes: Array) -> Tree:
+def _hist_tree(member: Any, subsets: Subsets) -> Tree:
+    nodes = member.nodes
     leaf = nodes["is_leaf"].astype(bool)
-    left, right = (nodes[side].astype(np.int64) for side in ("left", "right"))
-    return Tree(
-        nodes["feature_idx"],
-        nodes["num_threshold"],
-        np.where(leaf, -1, left),
-        right,
-        nodes["missing_go_to_left"],
-        nodes["value"].reshape(-1, 1),
-    )
+    left, right, feature = (nodes[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
+    threshold, missing_left = nodes["num_threshold"].copy(), nodes["missing_go_to_left"]
+    for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf):
+        categories = members(member.raw_left_cat_bitsets[nodes["bitset_idx"][node]])
+        feature[node] = subsets.place(int(feature[node]), categories, bool(missing_left[node]))
+        threshold[node] = 0.5
+    return Tree(feature, threshold, np.where(leaf, -1, left), right, missing_left, nodes["value"].reshape(-1, 1))
