@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from app.predictor import Model
-from app.repository import Changes, Repository
+from app.repository import Catalogue, Changes, Repository
 
 log = logging.getLogger("servefn")
 
 
 @dataclass
 class Keeper:
-    """`serving` is told of the models whenever they may have changed. Looks every `seconds`; with 0 only when asked."""
+    """`serving` is told what is served whenever it may have changed. Looks every `seconds`; with 0 when asked."""
 
     repository: Repository
-    serving: Callable[[Sequence[Model]], None]
+    serving: Callable[[Catalogue], None]
     seconds: float
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -27,7 +26,7 @@ class Keeper:
         """One at a time, and off the event loop: no answer waits for a model that is being loaded."""
         async with self._turn:
             changes = await asyncio.to_thread(self.repository.load)
-            self.serving(list(self.repository.catalogue))
+            self.serving(self.repository.catalogue)
             return changes
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from app.keeper import Keeper
 from app.metrics import Metrics
 from app.protocols import admin, native, operations
 from app.protocols.problem import ProblemResponse, problem
+from app.pulse import pulse
 from app.repository import Repository
 from app.scheduler import Scheduler
 from app.service import Service
@@ -44,9 +45,15 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     keeper = Keeper(repository, metrics.serving, _look(settings))
 
+    def look() -> None:
+        metrics.running(service.scheduler.in_flight)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with keeper.keeping(ready=lambda: _greet(f"http://{settings.host}:{settings.port}", repository)):
+        def ready() -> None:
+            _greet(f"http://{settings.host}:{settings.port}", repository)
+
+        async with keeper.keeping(ready), pulse(look):
             yield
 
     app = FastAPI(

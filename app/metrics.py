@@ -1,21 +1,40 @@
-"""What Prometheus sees. With several workers the numbers are those of all of them (PROMETHEUS_MULTIPROC_DIR)."""
+"""What Prometheus sees. With several workers the numbers are those of all of them (PROMETHEUS_MULTIPROC_DIR).
+
+Names and units follow https://prometheus.io/docs/practices/naming/. Labels come from the repository, the contracts and
+the error table, never from a request, so that no client can add a series.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from app.errors import ServingError
 from app.predictor import Model
+from app.repository import Catalogue
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds. A small model answers in the first."""
 
+ANSWERED = "answered"
+"""The outcome of a request that is not an error's code."""
+
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+
+MODEL = ("model", "version")
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series per counter, of no use here
@@ -24,67 +43,115 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series pe
 class Series(NamedTuple):
     """What is counted for one version of a model."""
 
-    requests: Counter
+    answered: Counter
     rows: Counter
     seconds: Histogram
 
 
 class Metrics:
-    """An observer of the service. Labels come from the repository and the error table, never from a request."""
+    """An observer of the service."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._series: dict[Model, Series] = {}
-        model = ["model", "version"]
-        self._requests = Counter("servefn_requests", "Requests answered.", model, registry=self.registry)
-        self._rows = Counter("servefn_rows", "Rows answered.", model, registry=self.registry)
+        self._shown: list[Gauge] = []
+        """The children of `servefn_model_info` that are 1."""
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        self._requests = counter(
+            "servefn_requests", "Requests, by what became of them: answered, or an error's code.", [*MODEL, "outcome"]
+        )
+        self._rows = counter("servefn_rows", "Rows answered.", MODEL)
         self._seconds = Histogram(
             "servefn_request_duration_seconds",
-            "From the request's headers to its answer handed to the server.",
-            model,
+            "Of an answered request, from its headers to its answer handed to the server.",
+            MODEL,
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._errors = Counter(
-            "servefn_errors", "Requests refused or failed.", [*model, "error"], registry=self.registry
+        self._running = gauge(
+            "servefn_requests_in_flight",
+            "Requests that wait for a run or are in one.",
+            multiprocess_mode="livesum",
         )
-        self._info = Gauge(
+        self._info = gauge(
             "servefn_model_info",
             "1 for each model that is served.",
-            [*model, "kind", "digest"],
-            registry=self.registry,
+            [*MODEL, "kind", "digest"],
             multiprocess_mode="livemax",
         )
+        self._models = gauge(
+            "servefn_models",
+            "Bundles that are served, and that were found and rejected.",
+            ["state"],
+            multiprocess_mode="livemax",
+        )
+        self._load_seconds = gauge(
+            "servefn_model_load_duration_seconds",
+            "From the first byte of a bundle read to its rows replayed.",
+            MODEL,
+            multiprocess_mode="livemax",
+        )
+        if MULTIPROCESS not in os.environ:
+            ProcessCollector(registry=self.registry)
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
         series = self._series.get(model) or self._begin(model)
-        series.requests.inc()
+        series.answered.inc()
         series.rows.inc(rows)
         series.seconds.observe(seconds)
 
     def refused(self, model: Model | None, error: ServingError) -> None:
         name, version = (model.name, model.version) if model else ("", "")
-        self._errors.labels(name, version, error.code).inc()
+        self._requests.labels(name, version, error.code).inc()
 
-    def serving(self, models: Sequence[Model]) -> None:
-        """Say which models are served now; the counters of each start at zero rather than with its first request."""
+    def serving(self, catalogue: Catalogue) -> None:
+        """Say what is served now; the counters of each model start at zero rather than with its first request."""
+        for shown in self._shown:
+            shown.set(0)  # what other processes read of this one cannot be cleared
         self._info.clear()
+        self._load_seconds.clear()
         self._series.clear()
-        for model in models:
-            self._info.labels(model.name, model.version, model.signature.kind, model.digest).set(1)
+        models = list(catalogue)
+        self._shown = [self._info.labels(*_names(one), one.signature.kind, one.digest) for one in models]
+        for shown, model in zip(self._shown, models, strict=True):
+            shown.set(1)
+            self._load_seconds.labels(*_names(model)).set(model.load_seconds)
             self._begin(model)
+        self._models.labels("served").set(len(models))
+        self._models.labels("rejected").set(len(catalogue.rejected))
+
+    def running(self, requests: int) -> None:
+        """Say how many requests wait for a run or are in one."""
+        self._running.set(requests)
 
     def _begin(self, model: Model) -> Series:
         """The series of a model, found once: finding them costs more than counting."""
-        labels = model.name, model.version
-        series = Series(self._requests.labels(*labels), self._rows.labels(*labels), self._seconds.labels(*labels))
+        names = _names(model)
+        series = Series(
+            self._requests.labels(*names, ANSWERED), self._rows.labels(*names), self._seconds.labels(*names)
+        )
         self._series[model] = series
         return series
 
     def text(self) -> bytes:
         """The exposition, as text/plain version 0.0.4."""
         if MULTIPROCESS in os.environ:
+            _bury(Path(os.environ[MULTIPROCESS]))
             everyone = CollectorRegistry()
             MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library leaves it bare
             return generate_latest(everyone)
         return generate_latest(self.registry)
+
+
+def _names(model: Model) -> tuple[str, str]:
+    return model.name, model.version
+
+
+def _bury(shared: Path) -> None:
+    """Take the gauges of workers that have died out of the sum. What they counted stays counted."""
+    for worker in {int(file.stem.rpartition("_")[2]) for file in shared.glob("gauge_live*.db")}:
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            mark_process_dead(worker)  # type: ignore[no-untyped-call]

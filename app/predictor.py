@@ -40,6 +40,8 @@ class Model:
         self.codec = Codec(bundle.signature)
         self.seconds_per_row = 0.0
         """About what a row costs in a small batch, as `load` measured it."""
+        self.load_seconds = 0.0
+        """How long `load` took."""
         self._session = _session(bundle, threads or cpu.available())
         self._outputs = [output.name for output in self.signature.outputs]
         self._classes = {output.name: labels(output.classes) for output in self.signature.outputs if output.classes}
@@ -89,10 +91,12 @@ def load(path: str | Path, threads: int | None = None) -> Model:
     `threads` is onnxruntime's per run; the container's CPU quota by default. Raises BundleError: what does not replay
     what the trained model answered is not served.
     """
+    started = time.perf_counter()
     bundle = read(path)
     model = Model(bundle, threads)
     replay(model, bundle)
     model.seconds_per_row = _seconds(model, bundle.replay.instances) / len(bundle.replay.instances)
+    model.load_seconds = time.perf_counter() - started
     return model
 
 

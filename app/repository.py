@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,7 +186,6 @@ def _aliases(path: Path, before: Mapping[str, str], served: Versions, rejected: 
 
 
 def _load(path: Path, threads: int | None) -> Model | Rejected:
-    started = time.perf_counter()
     try:
         model = load(path, threads)
     except BundleError as error:
@@ -196,8 +194,12 @@ def _load(path: Path, threads: int | None) -> Model | Rejected:
     except Exception as error:  # whatever is in a bundle, the others are served
         log.exception("not served: %s version %s", path.parent.name, path.name)
         return Rejected(path.parent.name, path.name, f"it cannot be loaded ({type(error).__name__})")
-    elapsed = 1000 * (time.perf_counter() - started)
+    milliseconds = 1000 * model.load_seconds
     log.info(
-        "loaded and replayed: %s version %s, sha256 %.12s, %.0f ms", model.name, model.version, model.digest, elapsed
+        "loaded and replayed: %s version %s, sha256 %.12s, %.0f ms",
+        model.name,
+        model.version,
+        model.digest,
+        milliseconds,
     )
     return model

@@ -67,8 +67,15 @@ class Scheduler:
         self._waiting: dict[Model, list[Job]] = {}
         self._busy: set[Model] = set()
         """The models that run in a thread."""
+        self._threaded = 0
+        """How many requests have their rows in a thread."""
         self._called = False
         """Whether the loop will call when its turn is over."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for a run or are in one, seen between two turns of the loop."""
+        return self._threaded + sum(map(len, self._waiting.values()))
 
     def submit(self, model: Model, rows: Sequence[Any]) -> asyncio.Future[Answers]:
         """The answers to rows that the model's codec has read. Awaiting them raises what the run does."""
@@ -87,7 +94,11 @@ class Scheduler:
         """What some work returns; in a thread if it is expected to take so long that it would hold the loop."""
         if seconds <= HOP:
             return work()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._threaded += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._threaded -= 1
 
     def _flush(self) -> None:
         """Run what waits for models that are free: here if that is quick, else in a thread."""
@@ -104,11 +115,13 @@ class Scheduler:
             _settle(jobs, _answered(model, jobs))
         else:
             self._busy.add(model)
+            self._threaded += len(jobs)
             running = asyncio.get_running_loop().run_in_executor(self._threads, _answered, model, jobs)
             running.add_done_callback(lambda done: self._finished(model, jobs, done.result()))
 
     def _finished(self, model: Model, jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
         self._busy.discard(model)
+        self._threaded -= len(jobs)
         _settle(jobs, results)
         self._flush()
 

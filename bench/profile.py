@@ -25,6 +25,7 @@ import uvloop
 from app import Model, load
 from app.main import create_app
 from app.metrics import Metrics
+from app.repository import Catalogue
 from app.settings import Settings
 from bench import models
 from bench.measure import SERVER_CORE, Point, measure
@@ -62,7 +63,7 @@ def main(seconds: float) -> None:
 def stages(model: Model, body: bytes, seconds: float) -> Times:
     """Half of the requests spend at most this in each stage."""
     metrics = Metrics()
-    metrics.serving([model])
+    metrics.serving(Catalogue({model.name: {model.version: model}}))
     names = ("decode", "rows to tensors", "run", "tensors to answers", "encode", "metrics")
     stamps = [_stamps(model, body, metrics) for _ in _during(seconds)]
     spent = ([after - before for before, after in pairwise(each)] for each in stamps)

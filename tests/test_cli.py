@@ -70,10 +70,11 @@ def test_several_workers_serve_and_count_together() -> None:
     def answered(address: str) -> bool:  # one worker may be ready before the other
         return httpx.post(f"{address}/models/iris/predict", json={"instances": [IRIS]}).status_code == 200
 
+    said = 'servefn_requests_total{model="iris",outcome="answered",version="1"} 20.0'
     with serving("--workers", "2") as (_, address):
         for _ in range(20):
             until(lambda: answered(address))
-        until(lambda: 'servefn_requests_total{model="iris",version="1"} 20.0' in httpx.get(f"{address}/metrics").text)
+        until(lambda: said in httpx.get(f"{address}/metrics").text)
 
 
 def test_an_option_wins_over_its_variable() -> None:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS = [
-    ["app.errors", "app.settings", "app.cpu", "app.extras"],
+    ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse"],
     ["app.decision", "app.uncertainty"],
     ["app.signature"],
     ["app.parity", "app.bundle", "app.words", "app.answers"],
@@ -42,7 +42,7 @@ ONLY = {
     "fastapi": ["app.protocols", "app.openapi", "app.main"],
     "starlette": ["app.protocols", "app.main"],
     "prometheus_client": ["app.metrics"],
-    "asyncio": ["app.scheduler", "app.keeper", "app.protocols.admin", "app.intake"],
+    "asyncio": ["app.scheduler", "app.keeper", "app.protocols.admin", "app.intake", "app.pulse"],
     "uvicorn": ["app.direct", "app.intake", "app.server"],
     "sklearn": ["export"],
     "skl2onnx": ["export"],

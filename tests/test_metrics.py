@@ -1,16 +1,23 @@
 from __future__ import annotations
 
-import json
+import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from app import load
 from app.main import create_app
+from app.metrics import Metrics
+from app.repository import Catalogue
+from app.scheduler import Scheduler
 from app.settings import Settings
 from tests.conftest import MODELS
 from tests.test_native import IRIS
@@ -35,12 +42,12 @@ def test_requests_rows_seconds_and_errors_are_counted_by_model(fresh: TestClient
     fresh.post("/models/iris/predict", json={"instances": [IRIS, {}]})
     fresh.post("/models/nope/predict", json={"instances": [IRIS]})
     found = samples(fresh)
-    assert found["servefn_requests_total", "iris", "1"] == 1
+    assert found["servefn_requests_total", "iris", "answered", "1"] == 1
     assert found["servefn_rows_total", "iris", "1"] == 2
     assert found["servefn_request_duration_seconds_count", "iris", "1"] == 1
-    assert found["servefn_errors_total", "invalid_request", "iris", "1"] == 1
-    assert found["servefn_errors_total", "model_not_found", "", ""] == 1
-    assert found["servefn_requests_total", "flights", "1"] == 0
+    assert found["servefn_requests_total", "iris", "invalid_request", "1"] == 1
+    assert found["servefn_requests_total", "", "model_not_found", ""] == 1
+    assert found["servefn_requests_total", "flights", "answered", "1"] == 0
 
 
 def test_the_models_are_shown_with_their_digests(fresh: TestClient) -> None:
@@ -55,14 +62,74 @@ def test_no_label_comes_from_a_request(fresh: TestClient) -> None:
     assert len(set(samples(fresh)) - before) == 1
 
 
-def test_several_workers_add_up(tmp_path: object) -> None:
-    code = (
-        "from app import load; from app.metrics import Metrics; model = load('models/iris/1'); m = Metrics();"
-        "m.serving([model]); m.answered(model, 3, 0.001); print(m.text().decode())"
-    )
+def test_bundles_served_and_rejected_are_counted_and_the_time_to_load_each(models: Path) -> None:
+    (models / "iris" / "1" / "replay.json").write_text("{}")
+    with TestClient(create_app(Settings(models=models))) as client:
+        until(lambda: ("servefn_models", "rejected") in samples(client))
+        found = samples(client)
+    assert (found["servefn_models", "served"], found["servefn_models", "rejected"]) == (1, 1)
+    assert 0 < found["servefn_model_load_duration_seconds", "flights", "1"] < 60
+    assert ("servefn_model_load_duration_seconds", "iris", "1") not in found
+
+
+def test_a_model_that_is_no_longer_served_is_not_shown() -> None:
+    metrics, model = Metrics(), load(MODELS / "iris" / "1")
+    metrics.serving(Catalogue({"iris": {"1": model}}))
+    metrics.serving(Catalogue())
+    assert b"servefn_model_info{" not in metrics.text()
+    assert b'servefn_models{state="served"} 0.0' in metrics.text()
+
+
+def test_requests_that_wait_or_run_are_in_flight(fresh: TestClient) -> None:
+    until(lambda: samples(fresh).get(("servefn_requests_in_flight",)) == 0)
+
+    async def waiting() -> tuple[int, int, int]:
+        scheduler, started, ended = Scheduler(1), Event(), Event()
+
+        def work() -> None:
+            started.set()
+            ended.wait(10)
+
+        model = load(MODELS / "iris" / "1")
+        scheduler.submit(model, model.codec.rows([IRIS]))
+        running = asyncio.ensure_future(scheduler.alone(work, 1.0))
+        found = scheduler.in_flight
+        await asyncio.to_thread(started.wait, 10)
+        during = scheduler.in_flight
+        ended.set()
+        await running
+        return found, during, scheduler.in_flight
+
+    assert asyncio.run(waiting()) == (1, 1, 0)
+
+
+WORKER = """
+import sys
+from app import load
+from app.metrics import Metrics
+from app.repository import Catalogue
+
+model, metrics = load("models/iris/1"), Metrics()
+metrics.serving(Catalogue({"iris": {"1": model}}))
+metrics.answered(model, 3, 0.001)
+metrics.running(5)
+print(metrics.text().decode(), flush=True)
+if len(sys.argv) > 1:
+    metrics.serving(Catalogue())
+    print(metrics.text().decode(), flush=True)
+"""
+
+
+def test_several_workers_add_up_and_the_dead_run_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    def worker(*arguments: str) -> str:
+        command = [sys.executable, "-c", WORKER, *arguments]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert "servefn_requests_in_flight 5.0" in worker()
+    text = worker("reload")
     assert 'servefn_rows_total{model="iris",version="1"} 6.0' in text
-    assert json.dumps("iris") in text
+    assert "servefn_requests_in_flight 5.0" in text, "the first is dead: its 5 are no longer counted"
+    before, after = re.findall(r"^servefn_model_info{.*} (.*)$", text, re.MULTILINE)
+    assert (before, after) == ("1.0", "0.0")
