@@ -22,8 +22,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app.decision import CostCurve
 from app.errors import BundleError
 from app.signature import NAME, VERSION, Scalar, Signature
+from app.uncertainty import Coverage
 
 MANIFEST, GRAPH, REPLAY = "model.json", "model.onnx", "replay.json"
 
@@ -55,7 +57,7 @@ class Certificate:
     `rows` were tried, `checks` has them by kind. `worst` is the largest |served - trained| / max(1, |trained|) of any
     number in any answer; `flips` counts labels that differ. `worst_rows` are the few that differ most, if any differ.
     `exact` names the outputs that equal the trained model's to the last bit for every input, by an argument and not
-    by trying: see export.exactness.
+    by trying: see export.exactness. `costs` and `coverage` are what labelled rows say of decisions and of regions.
     """
 
     rows: int
@@ -65,6 +67,8 @@ class Certificate:
     checks: Mapping[str, Check] = field(default_factory=dict)
     worst_rows: Sequence[WorstRow] = ()
     exact: tuple[str, ...] = ()
+    costs: CostCurve | None = None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,25 @@ class Policy:
             raise ValueError("a request could set the band's low above its high")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CostCurve:
+    """How a threshold was chosen: by what each outcome costs, on labelled rows that the model was not trained on.
+
+    `costs` are the mean cost of a row at each of `thresholds`; `threshold` has the least, which is `cost`. It was
+    chosen on these very rows, so that others will cost a little more.
+    """
+
+    false_negative: float
+    false_positive: float
+    true_positive: float
+    true_negative: float
+    rows: int
+    threshold: float
+    cost: float
+    thresholds: tuple[float, ...]
+    costs: tuple[float, ...]
+
+
 _PARAMETERS = {
     Rule.THRESHOLD: ("threshold",),
     Rule.BAND: ("low", "high"),

@@ -53,6 +53,22 @@ class Conformal:
     rows: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """How often the regions held the truth of labelled rows that neither trained nor calibrated.
+
+    With 95 % confidence the true share lies from `low` to `high` (Clopper and Pearson, 1934). `mean_size` is the mean
+    width of the intervals, or the mean number of classes in the sets.
+    """
+
+    declared: float
+    measured: float
+    low: float
+    high: float
+    rows: int
+    mean_size: float
+
+
 def region(conformal: Conformal, answers: Tensors) -> dict[str, Array]:
     """What holds the truth: `interval` [rows, 2], or `set`, a boolean for every class, [rows, classes]."""
     match conformal.method:

@@ -4,7 +4,21 @@ from export import export_model
 export_model(model, X_sample, models_dir="models", name="iris")
 """
 
+from export.decisions import Band, Costs, Reject, Threshold, TopK
 from export.errors import ExportError, ParityError, UnsupportedModel
 from export.exporter import Report, export_model
+from export.quantiles import Buckets
 
-__all__ = ["ExportError", "ParityError", "Report", "UnsupportedModel", "export_model"]
+__all__ = [
+    "Band",
+    "Buckets",
+    "Costs",
+    "ExportError",
+    "ParityError",
+    "Reject",
+    "Report",
+    "Threshold",
+    "TopK",
+    "UnsupportedModel",
+    "export_model",
+]

@@ -15,6 +15,7 @@ from export.contract import ContractFile, read_contract
 from export.errors import ExportError
 from export.exporter import TOLERANCE, export_model
 from export.files import read_model, read_table
+from export.options import extension, extension_options, findings
 
 
 @click.command()
@@ -53,6 +54,7 @@ from export.files import read_model, read_table
     show_default=True,
     help="By how much a number may differ, relative to the larger of it and 1. A label may never.",
 )
+@extension_options
 def export(
     model: Path,
     sample: Path,
@@ -64,6 +66,7 @@ def export(
     provenance: Sequence[str],
     report: Path | None,
     tolerance: float,
+    **beyond: Any,
 ) -> None:
     """Export a fitted scikit-learn model as a bundle that servefn serves.
 
@@ -73,6 +76,10 @@ def export(
     The sample says what the features are: names, types, missing values, categories, ranges. Then the graph is compared
     with the model itself, on the sample and on hostile rows. If one answer differs, nothing is published, the worst
     rows are printed, and the exit code is 1. A model or an input that cannot be exported exits with 2.
+
+    Beyond its label an answer can have a decision (--threshold, --abstain-between, --reject-below, --top-k, --cost-fn
+    with --cost-fp, or --costs) and, with --calibration, an interval or a set of classes that holds the truth. A pickled
+    dictionary of models by quantile, {0.1: …, 0.5: …, 0.9: …}, is one model that answers these quantiles.
 
     The path of what was published is printed on stdout, and all else on stderr.
     """
@@ -91,11 +98,14 @@ def export(
             features=said.features,
             description=said.description,
             tolerance=tolerance,
+            **extension(beyond, read_table),
             provenance=given,
             report=report,
             progress=progress,
         )
     click.echo(verdict(found.certificate), err=True)
+    for line in findings(found.certificate):
+        click.echo(line, err=True)
     click.echo(found.path)
 
 

@@ -12,10 +12,14 @@ from app import bundle
 from app.errors import BundleError, quoted
 from app.predictor import Model, load
 from app.signature import NAME, VERSION, Signature
+from export.calibration import COVERAGE
 from export.contract import contract, declare
 from export.conversion import compiled, unbounded
+from export.decisions import Decision
 from export.errors import ExportError, UnsupportedModel, explained
 from export.exactness import exact_outputs
+from export.extension import extended, kept_apart
+from export.labelled import LabelledData
 from export.original import Original, fitted_estimator
 from export.parity import agree, compare_all
 from export.provenance import provenance as known_of
@@ -48,6 +52,10 @@ def export_model(
     features: Mapping[str, Mapping[str, Any]] | None = None,
     description: str = "",
     tolerance: float = TOLERANCE,
+    decision: Decision | None = None,
+    held_out: LabelledData | None = None,
+    calibration: LabelledData | None = None,
+    coverage: float = COVERAGE,
     provenance: Mapping[str, Any] | None = None,
     report: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -60,6 +68,11 @@ def export_model(
     `provenance` is what you know of the training: the data, the split, the seed. `report` is where to write
     the parity check as a page of HTML, whether it holds or not. `progress` is told of each stage.
 
+    Models by quantile, `{0.1: …, 0.5: …, 0.9: …}`, are one model whose answers have these quantiles. `decision` says
+    how an answer becomes a decision; `Costs` find the threshold on `held_out`, rows and target that the model was not
+    trained on. With `calibration`, further such rows, an answer has an interval, or a set of classes, that holds the
+    truth with the probability `coverage`: half of them calibrate it, and the others measure it.
+
     Raises UnsupportedModel, ParityError or another ExportError, and then has published nothing.
     """
     with explained():
@@ -67,6 +80,7 @@ def export_model(
         estimator = fitted_estimator(model)
         progress("reading the sample")
         original = Original(estimator, sample := read_sample(X_sample, estimator, key))
+        labelled = kept_apart(held_out, calibration, estimator, key)
         declared = declare(features, sample)
         progress("writing the graph")
         signature = unbounded(original, key or DEFAULT_KEY)
@@ -76,10 +90,15 @@ def export_model(
         progress("asking the model what it accepts")
         agrees = partial(agree, original, _served(manifest, content), tolerance)
         manifest = replace(manifest, signature=contract(original, signature, declared, graph.categories, agrees))
+        if decision or labelled:
+            progress("weighing what labelled rows say")
+            manifest = extended(manifest, _served(manifest, content), labelled, decision, coverage)
         progress("comparing the answers")
         exact = exact_outputs(graph, [output.name for output in signature.outputs])
         comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
-        manifest = replace(manifest, certificate=comparison.certificate)
+        weighed = manifest.certificate
+        certificate = replace(comparison.certificate, costs=weighed.costs, coverage=weighed.coverage)
+        manifest = replace(manifest, certificate=certificate)
         if report:
             write(Path(report), Subject(name=name, manifest=manifest, comparison=comparison))
         comparison.check()

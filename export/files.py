@@ -42,7 +42,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # pandas' and pyarrow's errors of parsing
         raise ExportError(f"cannot read {path}: {first_line(error)}") from error
-    raise ExportError(f"the sample {path} is neither .csv nor .parquet")
+    raise ExportError(f"{path} is neither .csv nor .parquet")
 
 
 def _csv(path: Path) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from export.classes import per_output, union
 from export.errors import ExportError, UnsupportedModel, first_line
 from export.frameworks import adapt
 from export.frameworks.native import NativeModel
+from export.quantiles import Distribution, by_quantile, several_quantiles
 from export.sample import Row, Sample
 
 _DATATYPES = {"b": Datatype.BOOL, "i": Datatype.INT64, "u": Datatype.INT64, "f": Datatype.FP64}
@@ -107,13 +108,15 @@ class Original:
         elif self.kind is Kind.TRANSFORMER:
             names = _feature_names(self.model)
         else:
-            names = []
+            names = self.model.names if isinstance(self.model, Distribution) else []
         return tuple(names) if len(set(names)) == width else tuple(f"y{index}" for index in range(width))
 
 
 def fitted_estimator(model: Any) -> Any:
     """The estimator to export: the model, or what its framework makes of a native one. Raises ExportError."""
-    estimator = adapt(model)
+    if isinstance(model, Mapping):
+        return by_quantile({level: fitted_estimator(one) for level, one in model.items()})
+    estimator = several_quantiles(adapt(model))
     if not isinstance(estimator, NativeModel):
         _check_fitted(estimator)
     return estimator
@@ -148,7 +151,7 @@ def _methods(model: Any, kind: Kind) -> dict[str, str]:
     """Output name -> the model's method that gives it."""
     wanted = {
         Kind.CLASSIFIER: [("label", "predict"), ("probabilities", "predict_proba"), ("scores", "decision_function")],
-        Kind.REGRESSOR: [("value", "predict")],
+        Kind.REGRESSOR: [("value", "predict"), ("quantiles", "predict_quantiles")],
         Kind.OUTLIER_DETECTOR: [("label", "predict"), ("scores", "decision_function")],
         Kind.CLUSTERER: [("label", "predict"), ("scores", "transform"), ("scores", "predict_proba")],
         Kind.TRANSFORMER: [("transformed", "transform")],

@@ -77,7 +77,8 @@ def slope(graph: Graph, model: AdaptedSlope, columns: Columns) -> Answers:  # no
 
 
 def test_the_public_names() -> None:
-    assert set(export.__all__) == {"ExportError", "ParityError", "Report", "UnsupportedModel", "export_model"}
+    named = {"ExportError", "ParityError", "Report", "UnsupportedModel", "export_model"}
+    assert set(export.__all__) == named | {"Band", "Buckets", "Costs", "Reject", "Threshold", "TopK"}
 
 
 def test_a_native_model_is_exported_by_its_adapter(tmp_path: Path) -> None:
