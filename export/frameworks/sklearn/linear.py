@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import linear_model as lm
+from sklearn.cross_decomposition import CCA, PLSCanonical, PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.svm import LinearSVC, LinearSVR
 
@@ -21,7 +22,7 @@ from export.frameworks.sklearn.links import (
     normalised,
     two_sided,
 )
-from export.graph import Columns, Graph
+from export.graph import Columns, Graph, rows
 
 
 @predictor(
@@ -45,6 +46,7 @@ from export.graph import Columns, Graph
     lm.OrthogonalMatchingPursuit,
     lm.OrthogonalMatchingPursuitCV,
     lm.QuantileRegressor,
+    lm.PassiveAggressiveRegressor,
     lm.Ridge,
     lm.RidgeCV,
     lm.SGDRegressor,
@@ -54,6 +56,13 @@ from export.graph import Columns, Graph
 def linear_regressor(graph: Graph, model: Any, columns: Columns) -> Answers:
     flat = np.ndim(model.coef_) == 1 or (isinstance(model, LinearSVR))
     return {"value": _decision(graph, model, columns, flat=flat)}
+
+
+@predictor(CCA, PLSCanonical, PLSRegression)
+def partial_least_squares(graph: Graph, model: Any, columns: Columns) -> Answers:
+    centred = graph.op("Sub", graph.matrix(columns), graph.constant(rows(model._x_mean)))
+    value = linear(graph, centred, model.coef_.T, model.intercept_)
+    return {"value": links.flat(graph, value) if len(model.coef_) == 1 else value}
 
 
 @predictor(lm.GammaRegressor, lm.PoissonRegressor, lm.TweedieRegressor)

@@ -115,14 +115,21 @@ def member_values(
 
     A tree's own classes are indices into them.
     """
-    trees = []
-    for member, indices in zip(members, chosen, strict=True):
-        values = _values(member)
-        if classes:
-            values = values @ np.eye(classes)[np.asarray(member.classes_, dtype=int)]
-        feature = np.asarray(indices)[np.maximum(member.tree_.feature, 0)]
-        trees.append(replace(_tree(member.tree_, values), feature=feature))
-    return _leaves(graph, trees, columns, single=True)
+    values = [_values(member) for member in members]
+    if classes:
+        own = [np.asarray(member.classes_, dtype=int) for member in members]
+        values = [one @ np.eye(classes)[indices] for one, indices in zip(values, own, strict=True)]
+    return valued_leaves(graph, members, chosen, values, columns)
+
+
+def valued_leaves(
+    graph: Graph, members: Sequence[Any], chosen: Sequence[Array], values: Sequence[Array], columns: Columns
+) -> str:
+    """[rows, trees, outputs] of trees fitted on some of the columns each, with these values [nodes, outputs]."""
+    trees = [_tree(member.tree_, found) for member, found in zip(members, values, strict=True)]
+    features = [np.asarray(indices)[np.maximum(tree.feature, 0)] for tree, indices in zip(trees, chosen, strict=True)]
+    placed = [replace(tree, feature=feature) for tree, feature in zip(trees, features, strict=True)]
+    return _leaves(graph, placed, columns, single=True)
 
 
 def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
