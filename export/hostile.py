@@ -51,7 +51,8 @@ class Hostile:
         chosen = splits[np.unique(np.linspace(0, len(splits) - 1, PER_FEATURE).astype(int))]
         single = chosen.astype(np.float32)
         beside = [chosen, np.nextafter(chosen, -np.inf), np.nextafter(chosen, np.inf), single.astype(np.float64)]
-        beside += [np.nextafter(single, np.float32(side)).astype(np.float64) for side in (-np.inf, np.inf)]
+        with np.errstate(over="ignore"):  # CatBoost splits missing values off beside the largest float32
+            beside += [np.nextafter(single, np.float32(side)).astype(np.float64) for side in (-np.inf, np.inf)]
         return _within(feature, np.unique(np.concatenate(beside)).tolist())
 
     def _boundaries(self, original: Original) -> list[Row]:

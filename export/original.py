@@ -40,7 +40,13 @@ class Original:
         with self._one_thread.limit(limits=1, user_api="openmp"), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
-        return {name: _shaped(self.kind, values, len(rows)) for name, values in found.items()}
+        return {name: _shaped(self.kind, self._one(name, values), len(rows)) for name, values in found.items()}
+
+    def _one(self, name: str, values: Any) -> Any:
+        """A label in a column of its own, as CatBoost gives it, is one label."""
+        column = np.ndim(values) == 2 and np.shape(values)[1] == 1
+        alone = isinstance(getattr(self.model, "classes_", None), np.ndarray)
+        return np.ravel(values) if name == "label" and column and alone else values
 
     def asked(self, check: str, rows: Sequence[Row]) -> dict[str, Array]:
         """The answers to rows that the contract accepts. Raises ExportError if the model refuses one of them."""

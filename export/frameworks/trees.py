@@ -54,7 +54,7 @@ def round_down(thresholds: Array) -> Array:
     """The largest float32 not above each threshold: for every float32 x, x <= threshold if and only if x <= it."""
     with np.errstate(over="ignore"):
         single = thresholds.astype(np.float32)
-    return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
+        return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
 
 
 def note_splits(graph: Graph, trees: Sequence[Tree], columns: Columns) -> None:
