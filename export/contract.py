@@ -100,8 +100,19 @@ def contract(
     """
     prober = _Prober(original, _example(original, declared), agrees)
     columns = original.sample.columns
-    features = (prober.feature(one, declared[one.name], noted.get(one.name, Categories())) for one in columns)
-    return replace(unbounded, features=tuple(features))
+    features = [prober.feature(one, declared[one.name], noted.get(one.name, Categories())) for one in columns]
+    return replace(unbounded, features=tuple(prober.together(features, declared)))
+
+
+def corners(features: Sequence[Feature], row: Row) -> list[Row]:
+    """A row with its numbers at the ends of their valid ranges: all low, all high, and by turns."""
+    ends = [feature for feature in features if _ranged(feature)]
+    kinds = {feature.name: int if feature.datatype is Datatype.INT64 else float for feature in ends}
+    patterns = ([0, 0], [1, 1], [0, 1], [1, 0]) if ends else ()
+    return [
+        {**row, **{one.name: kinds[one.name](one.range[sides[index % 2]]) for index, one in enumerate(ends)}}
+        for sides in patterns
+    ]
 
 
 class _Prober:
@@ -136,6 +147,15 @@ class _Prober:
             example=self._row[column.name],
             training=_training(column),
         )
+
+    def together(self, features: Sequence[Feature], declared: Mapping[str, Declared]) -> Sequence[Feature]:
+        """The features, their ranges narrowed to what the model answers right where all are far out at once."""
+        for magnitude in (np.inf, *_MAGNITUDES, 0.0):
+            narrowed = [_within(feature, declared[feature.name], magnitude) for feature in features]
+            rows = corners(narrowed, self._row)
+            if self._original.accepts(rows) and self._agrees(rows):
+                return narrowed
+        return features
 
     def _categories(
         self, column: SampleColumn, declared: Declared, noted: Categories
@@ -199,6 +219,25 @@ def _example(original: Original, declared: Mapping[str, Declared]) -> Row:
                 raise ExportError("the model refuses the row of the declared examples")
             return row
     raise ExportError("the model answers the rows of its own sample with numbers that are not finite")
+
+
+def _ranged(feature: Feature) -> bool:
+    return feature.datatype not in (Datatype.BOOL, Datatype.BYTES) and not feature.categories
+
+
+def _within(feature: Feature, declared: Declared, magnitude: float) -> Feature:
+    """A range that nobody declared, held within a magnitude but never short of the sample's own values."""
+    if not _ranged(feature) or magnitude >= LIMITS[feature.datatype]:
+        return feature
+    training, (low, high) = feature.training, feature.range
+    lowest, highest = -magnitude, magnitude
+    if training.minimum is not None and training.maximum is not None:
+        lowest, highest = min(lowest, training.minimum), max(highest, training.maximum)
+    return replace(
+        feature,
+        minimum=feature.minimum if declared.minimum is not None or low >= lowest else lowest,
+        maximum=feature.maximum if declared.maximum is not None or high <= highest else highest,
+    )
 
 
 def _training(column: SampleColumn) -> Training:

@@ -33,8 +33,11 @@ _OF_SINGLES = _MOVES | _TREES
 
 def exact_outputs(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
     """Those of a finished graph's outputs of which the claim holds."""
-    if graph.doubts:
-        return ()
+    return () if graph.doubts else rounded_right(graph, names)
+
+
+def rounded_right(graph: Graph, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of a graph's tensors of which the second premise holds."""
     lost: set[str] = set()
     single = {graph.single} - {""}
     for node in graph.nodes:

@@ -95,7 +95,7 @@ def export_model(
             manifest = extended(manifest, _served(manifest, content), labelled, decision, coverage)
         progress("comparing the answers")
         exact = exact_outputs(graph, [output.name for output in signature.outputs])
-        comparison = compare_all(original, _served(manifest, content), graph.thresholds, tolerance, exact)
+        comparison = compare_all(original, _served(manifest, content), graph, tolerance, exact)
         weighed = manifest.certificate
         certificate = replace(comparison.certificate, costs=weighed.costs, coverage=weighed.coverage)
         manifest = replace(manifest, certificate=certificate)

@@ -55,6 +55,7 @@ class Graph:
     def __init__(self) -> None:
         self.thresholds: dict[str, set[float]] = {}
         self.categories: dict[str, Categories] = {}
+        self.computed: dict[tuple[str, int], set[float]] = {}
         self.packages: set[str] = set()
         self.doubts: list[str] = []
         self.single = ""
@@ -150,10 +151,16 @@ class Graph:
         return [names[value.name] for value in model.graph.output]
 
     def note_thresholds(self, columns: Columns, found: Iterable[tuple[int, float]]) -> None:
-        """Remember where a tree splits its columns, for the parity check."""
-        for index, threshold in found:
-            if name := columns[index].feature:
-                self.thresholds.setdefault(name, set()).add(threshold)
+        """Remember where a tree splits its columns, for the parity check: features, or columns that a step computed."""
+        for column, threshold in ((columns[index], threshold) for index, threshold in found):
+            if column.feature:
+                self.thresholds.setdefault(column.feature, set()).add(threshold)
+            elif not column.text:
+                self.computed.setdefault((column.tensor, column.index), set()).add(threshold)
+
+    def width(self, tensor: str) -> int:
+        """How many columns a matrix has."""
+        return self._widths[tensor]
 
     def note_categories(self, column: Column, categories: Sequence[Scalar], *, closed: bool = False) -> None:
         """Remember what values an encoder knows of a column, for the contract. See Categories."""

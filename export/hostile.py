@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from app.signature import Array, Datatype, Feature, Signature
-from export.contract import UNSEEN
+from app.predictor import Model
+from app.signature import Array, Datatype, Feature
+from export.contract import UNSEEN, corners
+from export.crossings import PER_FEATURE, crossings
+from export.graph import Graph
 from export.original import Original
 from export.sample import Row
 
-PER_FEATURE = 40
-"""Threshold rows per feature: enough to meet every kind of split, few enough for a model of a thousand features."""
-
-_WORDS = ("", " ", "é", "日本語", "İstanbul", "nan", "None", "NaN", "🛫", "a\nb", "'\"\\", UNSEEN)
+_WORDS: tuple[str, ...] = ("", " ", "é", "日本語", "İstanbul", "nan", "None", "NaN", "🛫", "a\nb", "'\"\\", UNSEEN)
+_WORDS += ("ß STRASSE", "ﬁ e\u0301 ١٢", "a\u200bb\xa0c", "I'm 1 x2_y-z", "\t\x0b", "a.b,c;d", "w" * 300)
+_WRITINGS: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    str.title,
+    lambda text: text[::-1],
+    lambda text: f"{text} {text}",
+    lambda text: f" ({text.replace(' ', '  ')})!",
+    lambda text: text.replace(" ", "é"),
+)
+_REWRITTEN = 4
 _BISECTIONS = 64
+
+_ZERO = float(np.float32(1e-35))
+"""What LightGBM takes for zero, and it is not alone in having such a number."""
+
+_TINY = [1e-30, -1e-30, 1e-36, 5e-324]
+_TINY += [side * value for value in (_ZERO, np.nextafter(_ZERO, 1), np.nextafter(_ZERO, 0)) for side in (1.0, -1.0)]
 
 
 class Hostile:
     """Makes hostile rows from good ones: one column changed, the others as some row of the sample has them."""
 
-    def __init__(self, signature: Signature, base: list[Row], thresholds: dict[str, set[float]]) -> None:
-        self._signature, self._base, self._thresholds = signature, base, thresholds
+    def __init__(self, model: Model, base: list[Row], graph: Graph) -> None:
+        self._model, self._signature, self._base, self._graph = model, model.signature, base, graph
 
     def checks(self, original: Original) -> Iterator[tuple[str, list[Row]]]:
         """Each kind of rows, under the name that the certificate gives it."""
         yield "thresholds", self._changed(self._beside)
+        yield "computed_thresholds", self._crossing()
         yield "boundaries", self._boundaries(original)
         yield "near_equal", self._changed(_near_equal)
         yield "magnitudes", self._changed(lambda feature: _within(feature, _magnitudes(feature)))
-        yield "missing", self._changed(lambda feature: [None] if feature.nullable else [])
+        yield "extremes", self._extremes()
+        yield "missing", self._missing()
         yield "categories", self._changed(_every_category)
-        yield "unseen", self._changed(_strangers)
+        yield "unseen", self._changed(self._strangers)
 
     def _changed(self, values: Any) -> list[Row]:
         rows: list[Row] = []
@@ -45,7 +63,7 @@ class Hostile:
 
     def _beside(self, feature: Feature) -> list[Any]:
         """On and one ulp beside splits of trees on this very column, in double and in float32."""
-        splits = np.array(sorted(self._thresholds.get(feature.name, ())))
+        splits = np.array(sorted(self._graph.thresholds.get(feature.name, ())))
         if not len(splits) or feature.datatype in (Datatype.BOOL, Datatype.BYTES):
             return []
         chosen = splits[np.unique(np.linspace(0, len(splits) - 1, PER_FEATURE).astype(int))]
@@ -54,6 +72,30 @@ class Hostile:
         with np.errstate(over="ignore"):  # CatBoost splits missing values off beside the largest float32
             beside += [np.nextafter(single, np.float32(side)).astype(np.float64) for side in (-np.inf, np.inf)]
         return _within(feature, np.unique(np.concatenate(beside)).tolist())
+
+    def _crossing(self) -> list[Row]:
+        found = crossings(self._graph, self._model, self._base)
+        return [{**row, feature.name: value} for row, feature, values in found for value in _within(feature, values)]
+
+    def _extremes(self) -> list[Row]:
+        features = self._signature.features
+        return corners(features, {feature.name: feature.example for feature in features})
+
+    def _missing(self) -> list[Row]:
+        """Each column that may be, then all of them, then every other one."""
+        names = [feature.name for feature in self._signature.features if feature.nullable]
+        groups = [*([name] for name in names), names, names[::2], names[1::2]] if len(names) > 1 else [names]
+        return [
+            {**self._base[index % len(self._base)], **dict.fromkeys(group)}
+            for index, group in enumerate(group for group in groups if group)
+        ]
+
+    def _strangers(self, feature: Feature) -> list[Any]:
+        """Odd words, and what a text of the sample becomes when it is written otherwise."""
+        if feature.datatype is not Datatype.BYTES or feature.closed:
+            return []
+        texts = [str(row[feature.name]) for row in self._base[:_REWRITTEN] if row[feature.name] is not None]
+        return list(dict.fromkeys([*_WORDS, *(write(text) for text in texts for write in _WRITINGS)]))
 
     def _boundaries(self, original: Original) -> list[Row]:
         """Pairs of neighbouring doubles between which the model's answer changes, found by bisection.
@@ -110,7 +152,7 @@ def _magnitudes(feature: Feature) -> list[float]:
     if feature.datatype in (Datatype.BOOL, Datatype.BYTES) or feature.closed:
         return []
     low, high = feature.range
-    small = [] if feature.datatype is Datatype.INT64 else [1e-30, -1e-30, 1e-36, 5e-324]
+    small = [] if feature.datatype is Datatype.INT64 else _TINY
     return [0.0, low, high, low / 2, high / 2, 2.0**24 + 1, *small]
 
 
@@ -126,7 +168,3 @@ def _every_category(feature: Feature) -> list[Any]:
     if feature.datatype is Datatype.BOOL:
         return [False, True]
     return list(feature.categories)
-
-
-def _strangers(feature: Feature) -> list[Any]:
-    return list(_WORDS) if feature.datatype is Datatype.BYTES and not feature.closed else []

@@ -14,6 +14,7 @@ from app.parity import LABEL, Difference, compare
 from app.predictor import Model
 from app.signature import Array
 from export.errors import ExportError, Mismatch, ParityError
+from export.graph import Graph
 from export.hostile import Hostile
 from export.original import Original
 from export.sample import BASE_ROWS, Row, spread
@@ -79,15 +80,15 @@ class Comparison:
 def compare_all(
     original: Original,
     model: Model,
-    thresholds: dict[str, set[float]],
+    graph: Graph,
     tolerance: float,
     exact: Sequence[str] = (),
 ) -> Comparison:
-    """Try the model against the graph. Raises ExportError for rows that only one of them takes.
+    """Try the model against its graph, which `model` serves. Raises ExportError for rows that only one of them takes.
 
     `exact` are the outputs of which export.exactness claims that they are equal; one row that is not refutes it.
     """
-    tried = list(_tried(original, model, thresholds))
+    tried = list(_tried(original, model, graph))
     differences = [compare(one.trained, one.served, tolerance) for one in tried]
     held = tuple(name for name in exact if all(_equal(one, name) for one in tried))
     certificate = replace(_certificate(tried, differences, tolerance), exact=held)
@@ -129,14 +130,14 @@ def agree(original: Original, model: Model, tolerance: float, rows: Sequence[Row
     return not compare(original.answers(rows), served, tolerance).rows
 
 
-def _tried(original: Original, model: Model, thresholds: dict[str, set[float]]) -> Iterator[Tried]:
+def _tried(original: Original, model: Model, graph: Graph) -> Iterator[Tried]:
     rows = original.sample.spread(SAMPLE_ROWS)
     ordinary = _try("sample", rows, original, model)
     yield ordinary
     yield _try("example", [{f.name: f.example for f in model.signature.features}], original, model)
     base = original.sample.spread(BASE_ROWS)
     everything = [base]
-    for check, hostile in Hostile(model.signature, base, thresholds).checks(original):
+    for check, hostile in Hostile(model, base, graph).checks(original):
         if hostile:
             everything.append(hostile)
             yield _try(check, hostile, original, model)

@@ -48,4 +48,4 @@ def _compared(bundle: Bundle, model: Path, sample: Path) -> tuple[Comparison, by
         )
     graph, content = compiled(original, signature)
     claimed = bundle.manifest.certificate
-    return compare_all(original, Model(bundle), graph.thresholds, claimed.tolerance, claimed.exact), content
+    return compare_all(original, Model(bundle), graph, claimed.tolerance, claimed.exact), content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -13,8 +14,10 @@ from onnx import TensorProto
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.svm import SVC, NuSVC
+from sklearn.tree._tree import Tree
 
 from export.errors import UnsupportedModel, first_line
 from export.graph import ML, OPSETS, Columns, Graph
@@ -59,6 +62,7 @@ def predict(graph: Graph, model: Any, columns: Columns) -> dict[str, str]:
 
 def _embedded(graph: Graph, model: Any, columns: Columns) -> tuple[list[str], onnx.ModelProto]:
     converted = _converted(model, columns)
+    graph.note_thresholds(columns, ((index, split) for index, split in _splits(model, set()) if index < len(columns)))
     tensor = graph.matrix(columns)
     if _element(converted.graph.input[0]) == TensorProto.FLOAT:
         tensor = graph.cast(tensor, TensorProto.FLOAT)
@@ -79,6 +83,32 @@ def _converted(model: Any, columns: Columns) -> onnx.ModelProto:
     raise UnsupportedModel(
         f"{type(model).__name__} has no conversion that works ({reasons[-1]}). Use another estimator for this step"
     )
+
+
+def _splits(model: Any, seen: set[int]) -> Iterator[tuple[int, float]]:
+    """Where any tree splits that an estimator holds, however deep, as if each saw the estimator's own columns."""
+    if id(model) in seen:
+        return
+    seen.add(id(model))
+    if isinstance(model, Tree):
+        inner = model.feature >= 0
+        yield from zip(model.feature[inner].tolist(), model.threshold[inner].tolist(), strict=True)
+    elif isinstance(model, TreePredictor):
+        nodes = model.nodes[model.nodes["is_leaf"] == 0]
+        yield from zip(nodes["feature_idx"].tolist(), nodes["num_threshold"].tolist(), strict=True)
+    else:
+        for part in _parts(model):
+            yield from _splits(part, seen)
+
+
+def _parts(held: Any) -> Iterable[Any]:
+    if isinstance(held, dict):
+        return held.values()
+    if isinstance(held, np.ndarray):
+        return held.ravel().tolist() if held.dtype == np.object_ else ()
+    if isinstance(held, list | tuple):
+        return held
+    return vars(held).values() if type(held).__module__.startswith("sklearn.") and hasattr(held, "__dict__") else ()
 
 
 def _convert(model: Any, types: list[Any]) -> onnx.ModelProto:
