@@ -38,7 +38,7 @@ def linear_classifiers() -> list[Case]:
         lm.SGDClassifier(loss="squared_hinge", **_SEED),
         svm.LinearSVC(),
         discriminant_analysis.LinearDiscriminantAnalysis(),
-        discriminant_analysis.QuadraticDiscriminantAnalysis(),
+        discriminant_analysis.QuadraticDiscriminantAnalysis(reg_param=0.01),
     ]
     three = [
         lm.LogisticRegression(solver="saga", l1_ratio=1, C=0.5, **_SEED, max_iter=5000, tol=1e-3),

@@ -191,9 +191,7 @@ def extension_types() -> list[Case]:
             LogisticRegression(max_iter=2000),
         ),
         "ordinals | HistGradientBoosting": make_pipeline(
-            ColumnTransformer(
-                [("words", TREES, words), ("member", "passthrough", ["member"])], remainder="passthrough"
-            ),
+            ColumnTransformer([("words", TREES, words), ("numbers", SimpleImputer(), numbers)]),
             HistGradientBoostingClassifier(max_iter=10, **_SEED),
         ),
     }
@@ -244,7 +242,9 @@ def _constant() -> Fitted:
 
 
 def _numeric_categories() -> Fitted:
-    rows = MIXED[["visits", "member", "income"]].assign(half=MIXED["visits"] / 2, big=MIXED["visits"] + 2**40)
+    rows = MIXED[["visits", "member", "income"]].assign(
+        half=MIXED["visits"] / 2, big=MIXED["visits"].astype(np.int64) + 2**40
+    )
     step = ColumnTransformer([("c", ONE_HOT, ["visits", "member", "half", "big"])], remainder="passthrough")
     return make_pipeline(step, Ridge()).fit(rows, DATA["mixed, amount"].target), rows
 

@@ -142,7 +142,7 @@ def alone() -> list[Case]:
         *steps,
         *fits("transformers", "positive numbers", *positive),
         *fits("transformers", "three classes", *SELECTORS),
-        *fits("transformers", "positive numbers, three classes", fs.SelectKBest(fs.chi2, k=3)),
+        *fits("transformers", "positive numbers, three classes", SelectKBest_chi2=fs.SelectKBest(fs.chi2, k=3)),
         *fits("transformers", "two amounts", PLSSVD()),
         *fits("transformers", "numbers", FeatureUnion=named, weighted_FeatureUnion=weighted),
         *fits("transformers", "missing", *IMPUTERS),

@@ -134,8 +134,8 @@ def other_regressors() -> list[Case]:
         neighbors.KNeighborsRegressor(3, metric="manhattan"),
         neighbors.KNeighborsRegressor(3, metric="chebyshev"),
         neighbors.RadiusNeighborsRegressor(20.0),
-        neural_network.MLPRegressor((12,), max_iter=300, **_SEED),
-        neural_network.MLPRegressor((8, 4), activation="tanh", max_iter=300, **_SEED),
+        neural_network.MLPRegressor(hidden_layer_sizes=(12,), max_iter=300, **_SEED),
+        neural_network.MLPRegressor(hidden_layer_sizes=(8, 4), activation="tanh", max_iter=300, **_SEED),
         svm.NuSVR(),
         svm.SVR(),
         svm.SVR(kernel="linear"),
@@ -147,7 +147,7 @@ def other_regressors() -> list[Case]:
         gaussian_process.GaussianProcessRegressor(alpha=0.1, **_SEED),
         kernel_ridge.KernelRidge(),
         neighbors.KNeighborsRegressor(),
-        neural_network.MLPRegressor((8,), max_iter=300, **_SEED),
+        neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=300, **_SEED),
     ]
     return [
         *fits(family, "scaled, amount", *plain),

@@ -37,7 +37,8 @@ def _walk(model: Any, names: list[str], seen: set[int]) -> Iterator[tuple[int, f
     elif isinstance(model, dict):
         yield from (pair for value in model.values() for pair in _walk(value, names, seen))
     elif isinstance(model, list | tuple) or (isinstance(model, np.ndarray) and model.dtype == object):
-        yield from (pair for value in np.ravel(np.array(model, dtype=object)) for pair in _walk(value, names, seen))
+        held = model.ravel() if isinstance(model, np.ndarray) else model
+        yield from (pair for value in held for pair in _walk(value, names, seen))
     elif kind.__module__.startswith(("sklearn", "xgboost", "lightgbm")) and hasattr(model, "__dict__"):
         yield from _walk(vars(model), names, seen)
 
