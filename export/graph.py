@@ -97,6 +97,7 @@ class Graph:
         """Add a node with several outputs."""
         names = [f"{kind}_{len(self._nodes)}{f'_{index}' if index else ''}" for index in range(outputs)]
         self._nodes.append(helper.make_node(kind, inputs, names, name=names[0], domain=domain, **attributes))
+        self._opsets.setdefault(domain, 1)
         return names
 
     def constant(self, values: Any, dtype: Any = None) -> str:

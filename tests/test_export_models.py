@@ -16,7 +16,7 @@ from app.signature import Kind
 from export import export_model
 from tests.export_models import CASES, NUMBERS, THREE, TWO
 
-BY_SKL2ONNX = ("classifiers-svc", "pipelines-text", "pipelines-outliers")
+BY_SKL2ONNX = ("classifiers-svc", "pipelines-outliers")
 """Cases that skl2onnx writes, in float32; all others are exact up to the last bits of a double."""
 
 

@@ -15,7 +15,6 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 from sklearn.base import is_classifier, is_outlier_detector, is_regressor
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.svm import SVC, NuSVC
 from sklearn.tree._tree import Tree
 
@@ -23,9 +22,6 @@ from export.errors import UnsupportedModel, first_line
 from export.graph import ML, OPSETS, Columns, Graph
 
 _INPUT = "X"
-_DEFAULT_PATTERN = CountVectorizer().token_pattern
-_WORDS = {"tokenexp": r"[\p{L}\p{N}_]{2,}", "locale": "C.UTF-8"}
-"""scikit-learn's default words, which skl2onnx takes for [a-zA-Z0-9_]+, and a locale that slim images have."""
 
 
 def transform(graph: Graph, model: Any, columns: Columns) -> Columns:
@@ -123,9 +119,6 @@ def _convert(model: Any, types: list[Any]) -> onnx.ModelProto:
 
 
 def _options(model: Any) -> dict[int, Any] | None:
-    if isinstance(model, CountVectorizer | TfidfVectorizer):
-        default = (model.analyzer, model.token_pattern) == ("word", _DEFAULT_PATTERN)
-        return {id(model): _WORDS if default else {"locale": _WORDS["locale"]}}
     return {id(model): {"zipmap": False}} if is_classifier(model) else None
 
 

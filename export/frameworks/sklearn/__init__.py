@@ -25,6 +25,7 @@ from export.frameworks.sklearn import (
     selection,
     svm,
     target,
+    text,
     trees,
     wrappers,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "selection",
     "svm",
     "target",
+    "text",
     "trees",
     "wrappers",
 ]
