@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -84,7 +83,6 @@ def serve(**given: Any) -> None:
         raise click.UsageError(
             "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         ) from error
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
         if settings.workers > 1:
             os.environ.setdefault(MULTIPROCESS, shared)

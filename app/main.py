@@ -24,9 +24,10 @@ from app.metrics import Metrics
 from app.protocols import admin, native, operations
 from app.protocols.problem import ProblemResponse, problem
 from app.pulse import pulse
+from app.record import Noting, Recording, access
 from app.repository import Repository
 from app.scheduler import Scheduler
-from app.service import Service
+from app.service import Observer, Service
 from app.settings import Settings
 
 log = logging.getLogger("servefn")
@@ -41,8 +42,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or Settings()
     repository = Repository(settings.models, settings.threads or max(1, cpu.available() // settings.workers))
     metrics = Metrics()
-    service = Service(repository, Scheduler(cpu.available()), [metrics], settings.max_body_bytes, settings.max_rows)
-
+    readers = [access] if settings.access_log else []
+    observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
+    service = Service(repository, Scheduler(cpu.available()), observers, settings.max_body_bytes, settings.max_rows)
     keeper = Keeper(repository, metrics.serving, _look(settings))
 
     def look() -> None:
@@ -70,7 +72,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(admin.router(keeper))
     _document(app, repository, settings.max_rows)
     _handle_errors(app)
-    return native.Predictions(app, service)
+    predictions = native.Predictions(app, service)
+    return Recording(predictions, readers) if readers else predictions
 
 
 def _look(settings: Settings) -> float:

@@ -107,10 +107,7 @@ class Metrics:
 
     def serving(self, catalogue: Catalogue) -> None:
         """Say what is served now; the counters of each model start at zero rather than with its first request."""
-        for shown in self._shown:
-            shown.set(0)  # what other processes read of this one cannot be cleared
-        self._info.clear()
-        self._load_seconds.clear()
+        self._forget()
         self._series.clear()
         models = list(catalogue)
         self._shown = [self._info.labels(*_names(one), one.signature.kind, one.digest) for one in models]
@@ -120,6 +117,14 @@ class Metrics:
             self._begin(model)
         self._models.labels("served").set(len(models))
         self._models.labels("rejected").set(len(catalogue.rejected))
+
+    def _forget(self) -> None:
+        """Show no model. What processes share cannot be taken back, but it can be 0."""
+        for shown in self._shown:
+            shown.set(0)
+        if MULTIPROCESS not in os.environ:
+            self._info.clear()
+            self._load_seconds.clear()
 
     def running(self, requests: int) -> None:
         """Say how many requests wait for a run or are in one."""

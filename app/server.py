@@ -5,6 +5,7 @@ from __future__ import annotations
 import uvicorn
 
 from app.direct import Protocol
+from app.logs import configuration
 from app.settings import Settings
 
 
@@ -18,9 +19,9 @@ def run(settings: Settings) -> None:
         workers=settings.workers,
         loop="uvloop",
         http=Protocol,
-        log_config=None,
+        log_config=configuration(settings.log_format, settings.log_level),
         log_level=settings.log_level,
-        access_log=False,  # it costs more than a prediction; /metrics counts
+        access_log=False,  # it would know neither model nor rows; SERVEFN_ACCESS_LOG does
         server_header=False,
         proxy_headers=False,  # nothing here asks who calls
         timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first

@@ -38,3 +38,5 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line shown."
     )
+    log_format: Literal["text", "json"] = Field(default="text", description="What the log is written as.")
+    access_log: bool = Field(default=False, description="Log a line for each request; they take the slower way then.")

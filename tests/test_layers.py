@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS = [
-    ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse"],
+    ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs"],
     ["app.decision", "app.uncertainty"],
     ["app.signature"],
     ["app.parity", "app.bundle", "app.words", "app.answers"],
@@ -25,7 +25,7 @@ LEVELS = [
     ["app.aliases", "app.scheduler"],
     ["app.repository"],
     ["app.service", "app.keeper"],
-    ["app.metrics", "app.protocols.statuses", "app.protocols.coding"],
+    ["app.metrics", "app.record", "app.protocols.statuses", "app.protocols.coding"],
     ["app.protocols.body", "app.protocols.negotiation"],
     ["app.protocols.lines"],
     ["app.protocols.tables"],
@@ -40,7 +40,7 @@ LEVELS = [
 ONLY = {
     "onnxruntime": ["app.predictor", "export"],
     "fastapi": ["app.protocols", "app.openapi", "app.main"],
-    "starlette": ["app.protocols", "app.main"],
+    "starlette": ["app.protocols", "app.main", "app.record"],
     "prometheus_client": ["app.metrics"],
     "asyncio": ["app.scheduler", "app.keeper", "app.protocols.admin", "app.intake", "app.pulse"],
     "uvicorn": ["app.direct", "app.intake", "app.server"],
