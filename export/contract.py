@@ -153,7 +153,7 @@ class _Prober:
         for magnitude in (np.inf, *_MAGNITUDES, 0.0):
             narrowed = [_within(feature, declared[feature.name], magnitude) for feature in features]
             rows = corners(narrowed, self._row)
-            if self._original.accepts(rows) and self._agrees(rows):
+            if not rows or (self._original.accepts(rows) and self._agrees(rows)):
                 return narrowed
         return features
 
