@@ -194,7 +194,7 @@ class Signature:
 
 def _check_policy(policy: Policy, outputs: Mapping[str, Output]) -> None:
     """Raises ValueError if the policy cannot be applied to these outputs."""
-    classes = outputs["label"].classes if "label" in outputs else ()
+    classes = outputs["label"].classes if "label" in outputs and not outputs["label"].columns else ()
     if not classes or PROBABILITIES not in outputs or len(outputs[PROBABILITIES].columns) != len(classes):
         raise ValueError("a decision needs the probabilities of classes")
     if policy.rule in (Rule.THRESHOLD, Rule.BAND) and (len(classes) != 2 or policy.positive not in classes):

@@ -58,13 +58,13 @@ def calibrated(model: Model, held_out: Labelled, coverage: float) -> tuple[Confo
 
 def _method(signature: Signature) -> Method:
     outputs = signature.named
-    if PROBABILITIES in outputs and "label" in outputs and signature.kind is Kind.CLASSIFIER:
+    if PROBABILITIES in outputs and signature.kind is Kind.CLASSIFIER and not outputs["label"].columns:
         return Method.LAC
     if QUANTILES in outputs:
         return Method.CQR
     if VALUE in outputs and not outputs[VALUE].columns:
         return Method.RESIDUAL
-    raise ExportError("calibration needs a classifier with probabilities, or a regressor of one number")
+    raise ExportError("calibration needs a classifier of one label with probabilities, or a regressor of one number")
 
 
 def _taken(answers: Tensors, rows: Array) -> dict[str, Array]:

@@ -157,6 +157,8 @@ def _classes(signature: Signature) -> Sequence[Label]:
             f"a decision is made of the probabilities of classes, and this {signature.kind} has none; a classifier "
             "without them gets them from CalibratedClassifierCV"
         )
+    if signature.named["label"].columns:
+        raise ExportError("a decision is about one label, and this classifier gives several; export one for each")
     return signature.named["label"].classes
 
 

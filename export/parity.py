@@ -152,7 +152,8 @@ def _try(check: str, rows: Sequence[Row], original: Original, model: Model) -> T
         raise ExportError(f"the sample breaks the contract: {error}") from error
     except PredictionFailed as error:
         raise ExportError(f"onnxruntime fails on rows of the check '{check}': {error.__cause__}") from error
-    return Tried(check=check, rows=rows, trained=original.asked(check, rows), served=served)
+    graph = {name: served[name] for name in model.signature.named}  # not what is made of its answers
+    return Tried(check=check, rows=rows, trained=original.asked(check, rows), served=graph)
 
 
 def _one_by_one(rows: Sequence[Row], original: Original, model: Model) -> Tried:

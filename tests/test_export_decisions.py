@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 
 from app import load
@@ -138,6 +140,41 @@ def test_what_costs_more_is_decided_for_sooner(tmp_path: Path) -> None:
         assert load(report.path).manifest.provenance["held_out"]["rows"] == 300
         thresholds[dearer] = curve.threshold
     assert thresholds[5] < 0.3 < thresholds[1] < 0.7
+
+
+def test_the_report_draws_the_costs_and_the_coverage(tmp_path: Path) -> None:
+    """The curve has a point for every threshold, the lower the cheaper, and the chosen threshold stands at its foot."""
+    report = export_model(
+        MODEL,
+        ROWS[TRAIN],
+        tmp_path,
+        "m",
+        decision=COSTS,
+        held_out=(ROWS[KEPT], BOUGHT[KEPT]),
+        calibration=(ROWS[OTHERS], BOUGHT[OTHERS]),
+        report=tmp_path / "report.html",
+    )
+    page = (tmp_path / "report.html").read_text()
+    curve, found = report.certificate.costs, report.certificate.coverage
+    assert curve is not None
+    assert found is not None
+    (drawn,) = re.findall(r'<polyline points="([^"]*)"', page)
+    points = [tuple(map(float, point.split(","))) for point in drawn.split()]
+    assert len(points) == 101
+    assert int(np.argmin(curve.costs)) == int(np.argmax([y for _, y in points])), "down is cheap"
+    assert f"{curve.cost:.4g} a row at the threshold {curve.threshold:.4g}, the least on 300 rows" in page
+    assert f"{found.measured:.3f} on 200 rows (95 % confidence: {found.low:.3f} to {found.high:.3f})" in page
+    assert "How often the truth is held" in page
+
+
+def test_a_classifier_of_several_labels_is_not_decided_for_and_not_calibrated(tmp_path: Path) -> None:
+    """Its probabilities may be as many as its classes, and mean something else."""
+    model = RandomForestClassifier(3, random_state=0).fit(
+        ROWS[:60], np.column_stack([AMOUNT[:60] > 0, AMOUNT[:60] > 1])
+    )
+    for options in ({"decision": Reject(0.7)}, {"calibration": (ROWS[:60], BOUGHT[:60])}):
+        with pytest.raises(ExportError, match="one label"):
+            export_model(model, ROWS[:60], tmp_path, "m", **options)
 
 
 COSTS = Costs(false_negative=5, false_positive=1, positive="yes")

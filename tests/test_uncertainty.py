@@ -205,7 +205,7 @@ def test_a_target_that_is_no_number(reports: dict[str, Report], truth: Any) -> N
 @pytest.mark.parametrize("model", [KMeans(2, n_init=1, random_state=0), RidgeClassifier()])
 def test_models_that_cannot_be_calibrated(tmp_path: Path, model: Any) -> None:
     rows, truth = ROWS[:60].round(1), KIND[:60]
-    with pytest.raises(ExportError, match="a classifier with probabilities, or a regressor of one number"):
+    with pytest.raises(ExportError, match="a classifier of one label with probabilities, or a regressor of one number"):
         export_model(model.fit(rows, truth), rows, tmp_path, "m", calibration=(rows, truth))
     assert not list(tmp_path.iterdir())
 

@@ -41,6 +41,7 @@ figure { margin: 0 } figcaption { font-weight: 600; margin-bottom: 10px }
 svg { display: block; width: 100%; max-width: 520px; height: auto; margin: 0 auto }
 svg text { font-size: 12px; fill: var(--soft) } svg .name { fill: var(--ink); font-size: 13px }
 .grid { stroke: var(--line) } .guide { stroke: var(--soft); stroke-dasharray: 4 4 }
+.curve { fill: none; stroke: var(--c0); stroke-width: 2 }
 .stem { stroke: var(--soft); stroke-width: 2; opacity: .45 } .dot { fill-opacity: .55 }
 .limit { stroke: var(--no); stroke-dasharray: 5 4 } svg .limit-name, svg .off-name { fill: var(--no) }
 .c0 { fill: var(--c0); background: var(--c0) } .c1 { fill: var(--c1); background: var(--c1) }

@@ -1,4 +1,4 @@
-"""Pictures as inline SVG, in the colours of the page: answers against answers, and differences by check."""
+"""Pictures as inline SVG, in the colours of the page: answers, differences by check, costs by threshold, coverage."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.decision import CostCurve
 from app.parity import Difference
 from app.signature import Array
+from app.uncertainty import Coverage
 from export.report.html import Html, joined, tag
 from export.sample import spread
 
@@ -18,7 +20,7 @@ POINTS = 600
 """Points drawn of many: enough for the eye, and few enough for a small file."""
 
 COLOURS = 6
-_LEFT, _TOP, _SIDE = 58.0, 10.0, 368.0
+_LEFT, _TOP, _SIDE, _LOW = 58.0, 10.0, 368.0, 200.0
 _NAMES, _NOTES, _HEAD = 104.0, 66.0, 30.0
 _LEAST = -17
 """The power of ten at which smaller differences are drawn: less than the last bit of an answer near 1."""
@@ -64,6 +66,46 @@ def differences(names: Sequence[str], found: Sequence[Difference], tolerance: fl
     limit = tag("line", x1=at, x2=at, y1=_HEAD - 6, y2=bottom, class_="limit")
     said = _text(at, _HEAD - 12, f"tolerated: {tolerance:g}", "limit-name", "middle")
     return _svg(bottom + 30, "The worst difference of each kind of rows", [scale.grid(bottom), *rows, limit, said])
+
+
+def costs(curve: CostCurve) -> Html:
+    """What a row costs by threshold, and the threshold that was chosen."""
+    across, up = _Axis(0.0, 1.0), _Axis(min(0.0, *curve.costs), max(curve.costs))
+    x = [_LEFT + across.place(value) for value in curve.thresholds]
+    y = [_TOP + _LOW - up.place(value) * _LOW / _SIDE for value in curve.costs]
+    at = _LEFT + across.place(curve.threshold)
+    return _svg(
+        _TOP + _LOW + 44,
+        "The mean cost of a row at every threshold",
+        [
+            _ruled(across, _TOP + _LOW),
+            *(_level(value, _TOP + _LOW - up.place(value) * _LOW / _SIDE) for value in up.ticks),
+            tag("polyline", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)), class_="curve"),
+            tag("line", x1=at, x2=at, y1=_TOP, y2=_TOP + _LOW, class_="limit"),
+            _text(_LEFT + _SIDE / 2, _TOP + _LOW + 36, "threshold", "name", "middle"),
+        ],
+    )
+
+
+def coverage(found: Coverage) -> Html:
+    """The coverage that was measured with its confidence interval, beside the one that is declared."""
+    ends = (found.declared, found.low, found.high)
+    axis, middle, bottom = _Axis(min(ends) - 0.02, max(ends) + 0.02), _HEAD + 26.0, _HEAD + 52.0
+    low, high, at, declared = (
+        _LEFT + axis.place(value) for value in (found.low, found.high, found.measured, found.declared)
+    )
+    return _svg(
+        bottom + 44,
+        "The coverage measured, and the one declared",
+        [
+            _ruled(axis, bottom, _HEAD),
+            tag("line", x1=low, x2=high, y1=middle, y2=middle, class_="stem"),
+            tag("circle", cx=at, cy=middle, r=5.0, class_="c0"),
+            tag("line", x1=declared, x2=declared, y1=_HEAD - 6, y2=bottom, class_="limit"),
+            _text(declared, _HEAD - 12, f"declared: {found.declared:g}", "limit-name", "middle"),
+            _text(_LEFT + _SIDE / 2, bottom + 36, "share of rows whose truth is held", "name", "middle"),
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -119,6 +161,19 @@ def _row(name: str, found: Difference, y: float, scale: _Scale) -> Html:
             _text(WIDTH - 4, y + 4, said, note, "end"),
         ]
     )
+
+
+def _ruled(axis: _Axis, bottom: float, top: float = _TOP) -> Html:
+    """Upright lines at the ticks of a level axis."""
+    places = {f"{value:.6g}": _LEFT + axis.place(value) for value in axis.ticks}
+    lines = (tag("line", x1=at, x2=at, y1=top, y2=bottom, class_="grid") for at in places.values())
+    return joined([*lines, *(_text(at, bottom + 16, label, "tick", "middle") for label, at in places.items())])
+
+
+def _level(value: float, y: float) -> Html:
+    """A level line at one tick of an upright axis."""
+    line = tag("line", x1=_LEFT, x2=_LEFT + _SIDE, y1=y, y2=y, class_="grid")
+    return joined([line, _text(_LEFT - 8, y + 4, f"{value:.6g}", "tick", "end")])
 
 
 def _grid(axis: _Axis) -> Html:

@@ -79,6 +79,21 @@ def pictures(subject: Subject) -> Html:
     return tag("section", *parts, class_="pictures")
 
 
+def labelled(subject: Subject) -> Html:
+    """What rows with their true answers, kept apart from training, say of decisions and of how sure answers are."""
+    costs, found = subject.manifest.certificate.costs, subject.manifest.certificate.coverage
+    parts = []
+    if costs:
+        told = f"{costs.cost:.4g} a row at the threshold {costs.threshold:.4g}, the least on {costs.rows:,} rows"
+        parts.append(_figure("What decisions cost", joined([charts.costs(costs), tag("p", told, class_="legend")])))
+    if found:
+        sure = f"95 % confidence: {found.low:.3f} to {found.high:.3f}"
+        told = f"{found.measured:.3f} on {found.rows:,} rows ({sure}); mean size {found.mean_size:.4g}"
+        drawn = joined([charts.coverage(found), tag("p", told, class_="legend")])
+        parts.append(_figure("How often the truth is held", drawn))
+    return tag("section", *parts, class_="pictures") if parts else Html("")
+
+
 def checks(subject: Subject) -> Html:
     """What was tried, how often, and what came of it."""
     rows = [
@@ -131,7 +146,7 @@ def provenance(subject: Subject) -> Html:
     return _section("What it was made from", table(["", ""], rows))
 
 
-SECTIONS: Sequence[Section] = (heading, pictures, checks, worst_rows, contract, provenance)
+SECTIONS: Sequence[Section] = (heading, pictures, labelled, checks, worst_rows, contract, provenance)
 
 
 def _scatter(subject: Subject) -> Html | None:
