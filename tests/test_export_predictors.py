@@ -29,7 +29,7 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.preprocessing import MinMaxScaler, PowerTransformer, RobustScaler
+from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, RobustScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 
@@ -74,6 +74,7 @@ OTHERS: dict[str, tuple[Any, Any, Any]] = {
     "svr": (SVR(), ROWS, AMOUNT),
     "kernel_ridge": (KernelRidge(kernel="rbf"), ROWS, VALUES),
     "kernel_ridge_linear": (KernelRidge(), ROWS, AMOUNT),
+    "kernel_ridge_laplacian": (KernelRidge(kernel="laplacian", gamma=0.1), ROWS, AMOUNT),
     "neighbors": (KNeighborsRegressor(weights="distance", metric="chebyshev"), ROWS, VALUES),
     "neighbors_in_a_radius": (RadiusNeighborsRegressor(radius=2.0, weights="distance"), ROWS, AMOUNT),
     "perceptron": (MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", max_iter=9), ROWS, VALUES),
@@ -97,6 +98,18 @@ OTHERS: dict[str, tuple[Any, Any, Any]] = {
     ),
     "target_of_powers": (TransformedTargetRegressor(lm.Ridge(), transformer=PowerTransformer()), ROWS, VALUES),
     "target_box_cox": (TransformedTargetRegressor(lm.Ridge(), transformer=PowerTransformer("box-cox")), ROWS, POSITIVE),
+    "target_of_quantiles": (
+        TransformedTargetRegressor(lm.Ridge(), transformer=QuantileTransformer(n_quantiles=50)),
+        ROWS,
+        AMOUNT,
+    ),
+    "target_of_normal_quantiles": (
+        TransformedTargetRegressor(
+            lm.Ridge(), transformer=QuantileTransformer(n_quantiles=50, output_distribution="normal")
+        ),
+        ROWS,
+        VALUES,
+    ),
     "target_scaled": (TransformedTargetRegressor(lm.Ridge(), transformer=MinMaxScaler()), ROWS, AMOUNT),
     "target_robust": (TransformedTargetRegressor(lm.Ridge(), transformer=RobustScaler()), ROWS, VALUES),
     "target_as_it_is": (TransformedTargetRegressor(lm.Ridge()), ROWS, AMOUNT),

@@ -96,3 +96,45 @@ def _odd_series(graph: Graph, tensor: str, coefficients: list[float]) -> str:
     for coefficient in coefficients[-2::-1]:
         total = graph.op("Add", graph.op("Mul", total, square), graph.constant(coefficient))
     return graph.op("Mul", total, tensor)
+
+
+def erf(graph: Graph, tensor: str) -> str:
+    """erf, which onnxruntime lacks in double, by the rational functions of Cephes (Moshier): one near zero, one far."""
+    one, size = graph.constant(1.0), graph.op("Abs", tensor)
+    near = graph.op("LessOrEqual", size, one)
+    inner = graph.op("Where", near, tensor, graph.constant(0.0))
+    square = graph.op("Mul", inner, inner)
+    ratio = graph.op("Div", _polynomial(graph, square, _NEAR[0]), _polynomial(graph, square, _NEAR[1]))
+    outer = graph.op("Clip", size, one, graph.constant(7.5))
+    decay = graph.op("Exp", graph.op("Neg", graph.op("Mul", outer, outer)))
+    tail = graph.op("Div", _polynomial(graph, outer, _FAR[0]), _polynomial(graph, outer, _FAR[1]))
+    far = graph.op("Mul", graph.op("Sign", tensor), graph.op("Sub", one, graph.op("Mul", decay, tail)))
+    return graph.op("Where", near, graph.op("Mul", inner, ratio), far)
+
+
+def _polynomial(graph: Graph, tensor: str, coefficients: tuple[float, ...]) -> str:
+    """By Horner, the highest power first."""
+    found = graph.constant(coefficients[0])
+    for coefficient in coefficients[1:]:
+        found = graph.op("Add", graph.op("Mul", found, tensor), graph.constant(coefficient))
+    return found
+
+
+_NEAR = (
+    (
+        9.604973739870516, 90.02601972038427, 2232.005345946843, 7003.325141128051, 55592.30130103949,
+    ),
+    (
+        1.0, 33.56171416475031, 521.3579497801527, 4594.323829709801, 22629.000061389095, 49267.39426086359,
+    ),
+)  # fmt: skip
+_FAR = (
+    (
+        2.461969814735305e-10, 0.5641895648310689, 7.463210564422699, 48.63719709856814, 196.5208329560771,
+        526.4451949954773, 934.5285271719576, 1027.5518868951572, 557.5353353693994,
+    ),
+    (
+        1.0, 13.228195115474499, 86.70721408859897, 354.9377788878199, 975.7085017432055, 1823.9091668790973,
+        2246.3376081871097, 1656.6630919416134, 557.5353408177277,
+    ),
+)  # fmt: skip

@@ -78,11 +78,11 @@ def _power(graph: Graph, logarithm: str, exponent: str) -> str:
 
 def _interpolated(graph: Graph, matrix: str, points: Array, heights: Array) -> str:
     """numpy.interp of each column [rows, columns], whose points [columns, points] have the same heights."""
-    pieces = [_lines(one, heights) for one in points]
+    pieces = [lines(one, heights) for one in points]
     return _flat(graph, polynomials(graph, matrix, list(points), pieces, 1), len(points))
 
 
-def _lines(points: Array, heights: Array) -> Array:
+def lines(points: Array, heights: Array) -> Array:
     """Origin, slope and height of each piece: flat beyond the ends, and where points are equal."""
     with np.errstate(all="ignore"):
         slopes = np.diff(heights) / np.diff(points)

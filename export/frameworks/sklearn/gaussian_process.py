@@ -12,7 +12,7 @@ from sklearn.gaussian_process._gpc import COEFS, LAMBDAS, _BinaryGaussianProcess
 
 from app.signature import Array
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, predict, predictor
+from export.frameworks import Answers, arithmetic, predict, predictor
 from export.frameworks.sklearn import links
 from export.frameworks.sklearn.neighbors import sums
 from export.graph import Columns, Graph, rows
@@ -47,7 +47,7 @@ def laplace_classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     lambdas, coefficients = LAMBDAS.reshape(1, -1), COEFS.reshape(-1, 1)
     alpha = graph.op("Reciprocal", graph.op("Mul", graph.constant(2.0), variance))
     share = graph.op("Sqrt", graph.op("Div", alpha, graph.op("Add", alpha, graph.constant(lambdas**2))))
-    errors = _error_function(graph, graph.op("Mul", graph.op("Mul", graph.constant(lambdas), mean), share))
+    errors = arithmetic.erf(graph, graph.op("Mul", graph.op("Mul", graph.constant(lambdas), mean), share))
     halves = graph.op("Mul", errors, graph.constant(0.5))
     weighted = graph.op("MatMul", halves, graph.constant(coefficients))
     second = links.flat(graph, graph.op("Add", weighted, graph.constant(0.5 * float(COEFS.sum()))))
@@ -147,45 +147,3 @@ _KERNELS: dict[type, Callable[[Graph, Any, Columns, Array], str]] = {
     gp.ConstantKernel: _constant,
     gp.WhiteKernel: _white,
 }
-
-
-def _error_function(graph: Graph, tensor: str) -> str:
-    """erf, which onnxruntime lacks in double, by the rational functions of Cephes (Moshier): one near zero, one far."""
-    one, size = graph.constant(1.0), graph.op("Abs", tensor)
-    near = graph.op("LessOrEqual", size, one)
-    inner = graph.op("Where", near, tensor, graph.constant(0.0))
-    square = graph.op("Mul", inner, inner)
-    ratio = graph.op("Div", _polynomial(graph, square, _NEAR[0]), _polynomial(graph, square, _NEAR[1]))
-    outer = graph.op("Clip", size, one, graph.constant(7.5))
-    decay = graph.op("Exp", graph.op("Neg", graph.op("Mul", outer, outer)))
-    tail = graph.op("Div", _polynomial(graph, outer, _FAR[0]), _polynomial(graph, outer, _FAR[1]))
-    far = graph.op("Mul", graph.op("Sign", tensor), graph.op("Sub", one, graph.op("Mul", decay, tail)))
-    return graph.op("Where", near, graph.op("Mul", inner, ratio), far)
-
-
-def _polynomial(graph: Graph, tensor: str, coefficients: tuple[float, ...]) -> str:
-    """By Horner, the highest power first."""
-    found = graph.constant(coefficients[0])
-    for coefficient in coefficients[1:]:
-        found = graph.op("Add", graph.op("Mul", found, tensor), graph.constant(coefficient))
-    return found
-
-
-_NEAR = (
-    (
-        9.604973739870516, 90.02601972038427, 2232.005345946843, 7003.325141128051, 55592.30130103949,
-    ),
-    (
-        1.0, 33.56171416475031, 521.3579497801527, 4594.323829709801, 22629.000061389095, 49267.39426086359,
-    ),
-)  # fmt: skip
-_FAR = (
-    (
-        2.461969814735305e-10, 0.5641895648310689, 7.463210564422699, 48.63719709856814, 196.5208329560771,
-        526.4451949954773, 934.5285271719576, 1027.5518868951572, 557.5353353693994,
-    ),
-    (
-        1.0, 13.228195115474499, 86.70721408859897, 354.9377788878199, 975.7085017432055, 1823.9091668790973,
-        2246.3376081871097, 1656.6630919416134, 557.5353408177277,
-    ),
-)  # fmt: skip

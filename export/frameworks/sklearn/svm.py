@@ -14,6 +14,7 @@ from app.signature import Array
 from export.errors import UnsupportedModel
 from export.frameworks import Answers, fallback, predictor
 from export.frameworks.sklearn import links
+from export.frameworks.sklearn.kernels import kernel
 from export.frameworks.sklearn.multiclass import pairwise_votes
 from export.graph import Columns, Graph, rows
 
@@ -26,10 +27,8 @@ def support_vector_regressor(graph: Graph, model: Any, columns: Columns) -> Answ
 @predictor(KernelRidge)
 def kernel_ridge(graph: Graph, model: KernelRidge, columns: Columns) -> Answers:
     points = _dense(model.X_fit_)
-    gamma = 1.0 / points.shape[1] if model.gamma is None else float(model.gamma)
-    similar = _kernel(
-        graph, model.kernel, graph.matrix(columns), points, gamma, float(model.degree), float(model.coef0)
-    )
+    given = {"gamma": model.gamma, "degree": model.degree, "coef0": model.coef0}
+    similar = kernel(graph, model.kernel, graph.matrix(columns), points, given)
     flat = np.ndim(model.dual_coef_) == 1
     value = graph.op("MatMul", similar, graph.constant(_dense(model.dual_coef_).reshape(len(points), -1)))
     return {"value": links.flat(graph, value) if flat else value}
@@ -92,7 +91,7 @@ def _kernel(graph: Graph, name: Any, matrix: str, points: Array, gamma: float, d
     """[rows, points]"""
     if name == "rbf":
         return _radial(graph, matrix, points, gamma)
-    if name not in ("linear", "poly", "polynomial", "sigmoid"):
+    if name not in ("linear", "poly", "sigmoid"):
         raise UnsupportedModel(f"the kernel {name!r}; use linear, poly, rbf or sigmoid")
     product = graph.op("MatMul", matrix, graph.constant(points.T))
     if name == "linear":

@@ -13,14 +13,20 @@ from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
     PowerTransformer,
+    QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
 
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, predict, predictor, transform
+from export.frameworks import Answers, arithmetic, predict, predictor, transform
+from export.frameworks.piecewise import polynomials
 from export.frameworks.sklearn import links
+from export.frameworks.sklearn.distributions import lines
 from export.graph import Graph, rows
+
+_NEAR_END = 1e-7
+"""Chances as near to zero or one as this are the end itself, for QuantileTransformer."""
 
 
 @predictor(TransformedTargetRegressor)
@@ -110,11 +116,29 @@ def _yeo_johnson(graph: Graph, column: str, power: float) -> str:
     return graph.op("Where", positive, graph.op("Sub", up, one), graph.op("Sub", one, down))
 
 
+def _quantile(graph: Graph, model: QuantileTransformer, matrix: str) -> str:
+    """The quantile at a chance, or at the chance that a normal number is below this one."""
+    normal = model.output_distribution == "normal"
+    if normal:
+        half = graph.constant(0.5)
+        share = arithmetic.erf(graph, graph.op("Mul", matrix, graph.constant(float(np.sqrt(0.5)))))
+        matrix = graph.op("Add", graph.op("Mul", share, half), half)
+    quantiles, margin = model.quantiles_, graph.constant(_NEAR_END if normal else 0.0)
+    pieces = [lines(model.references_, one) for one in quantiles.T]
+    deep = polynomials(graph, matrix, [model.references_] * len(pieces), pieces, 1)
+    found = graph.op("Squeeze", deep, graph.constant([2], np.int64))
+    below = graph.op("Less", graph.op("Sub", matrix, margin), graph.constant(0.0))
+    above = graph.op("Greater", graph.op("Add", matrix, margin), graph.constant(1.0))
+    found = graph.op("Where", above, graph.constant(rows(quantiles[-1])), found)
+    return graph.op("Where", below, graph.constant(rows(quantiles[0])), found)
+
+
 _INVERSES: dict[type, Callable[[Graph, Any, str], str]] = {
     FunctionTransformer: _of_function,
     MaxAbsScaler: _max_abs,
     MinMaxScaler: _min_max,
     PowerTransformer: _power,
+    QuantileTransformer: _quantile,
     RobustScaler: _robust,
     StandardScaler: _standard,
 }
