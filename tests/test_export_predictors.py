@@ -14,7 +14,7 @@ from sklearn.covariance import EllipticEnvelope
 from sklearn.cross_decomposition import CCA, PLSRegression
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import IsolationForest, RandomForestRegressor
+from sklearn.ensemble import GradientBoostingRegressor, IsolationForest, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process import kernels as gp
 from sklearn.kernel_ridge import KernelRidge
@@ -32,6 +32,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, RobustScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
+from sklearn.tree import DecisionTreeRegressor
 
 from app import load
 from app.signature import Datatype
@@ -86,6 +87,11 @@ OTHERS: dict[str, tuple[Any, Any, Any]] = {
             gp.RationalQuadratic() + gp.ExpSineSquared() + gp.DotProduct() ** 2, alpha=1.0, optimizer=None
         ),
         ROWS[:, :1],
+        AMOUNT,
+    ),
+    "boosting_from_a_guess": (
+        GradientBoostingRegressor(init=DecisionTreeRegressor(max_depth=2), n_estimators=4),
+        ROWS,
         AMOUNT,
     ),
     "partial_least_squares": (PLSRegression(), ROWS, AMOUNT),

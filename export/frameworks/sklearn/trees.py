@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from onnx import TensorProto
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -37,7 +38,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from app.signature import Array
 from export.errors import UnsupportedModel
-from export.frameworks import Answers, exact, predictor
+from export.frameworks import Answers, exact, predict, predictor
 from export.frameworks.categories import Subsets, codes, members
 from export.frameworks.sklearn.links import flat, label, labels, likeliest, logistic, sliced, two_sided
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
@@ -133,11 +134,9 @@ def valued_leaves(
 
 
 def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
-    if model.init_ != "zero" and not isinstance(model.init_, DummyClassifier | DummyRegressor):
-        raise UnsupportedModel(f"{type(model).__name__} with init={type(model.init_).__name__}; leave init out")
     if machine() not in _ROUNDS_PRODUCTS:
         graph.doubt("the sum over stages, fused with its products on this processor")
-    start = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
+    start = _first_guess(graph, model, columns)
     stages = [
         [_tree(member.tree_, model.learning_rate * member.tree_.value[:, 0, :]) for member in stage]
         for stage in model.estimators_
@@ -145,10 +144,23 @@ def _boosted(graph: Graph, model: Any, columns: Columns) -> str:
     return _stages(graph, stages, columns, start, single=True)
 
 
+def _first_guess(graph: Graph, model: Any, columns: Columns) -> str:
+    """What GradientBoosting starts from [1 or rows, 1, outputs]; another estimator guesses for rows in float32."""
+    if isinstance(model.init_, str | DummyClassifier | DummyRegressor):
+        guess = model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32))
+        return graph.constant(np.asarray(guess, dtype=np.float64)[:, None, :])
+    if not isinstance(model, GradientBoostingRegressor):
+        raise UnsupportedModel(f"{type(model).__name__} with init={type(model.init_).__name__}; leave init out")
+    rounded = graph.cast(graph.cast(graph.matrix(columns), TensorProto.FLOAT), TensorProto.DOUBLE)
+    value = predict(graph, model.init_, graph.columns(rounded, len(columns)))["value"]
+    return graph.op("Reshape", value, graph.constant([-1, 1, 1], np.int64))
+
+
 def _hist_boosted(graph: Graph, model: Any, columns: Columns) -> str:
     subsets = Subsets(_hist_columns(graph, model, columns))
     stages = [[_hist_tree(member, subsets) for member in stage] for stage in model._predictors]
-    return _stages(graph, stages, subsets.extended(graph), model._baseline_prediction, single=False)
+    start = graph.constant(np.asarray(model._baseline_prediction, dtype=np.float64).reshape(1, 1, -1))
+    return _stages(graph, stages, subsets.extended(graph), start, single=False)
 
 
 def _hist_columns(graph: Graph, model: Any, columns: Columns) -> Columns:
@@ -171,7 +183,7 @@ def _numbered(column: Column, categories: list[Any]) -> list[Any]:
     return numbered
 
 
-def _stages(graph: Graph, stages: Sequence[Sequence[Tree]], columns: Columns, start: Array, *, single: bool) -> str:
+def _stages(graph: Graph, stages: Sequence[Sequence[Tree]], columns: Columns, start: str, *, single: bool) -> str:
     """The raw predictions [rows, outputs]: where they start, and then each stage's tree for each output."""
     outputs, matrix = len(stages[0]), graph.matrix(columns)
     trees = [tree for stage in stages for tree in stage]
@@ -179,7 +191,7 @@ def _stages(graph: Graph, stages: Sequence[Sequence[Tree]], columns: Columns, st
     values = leaf_values(graph, matrix, trees, single=single)
     staged = graph.op("Reshape", values, graph.constant([-1, len(stages), outputs], np.int64))
     first = graph.op("Slice", staged, *(graph.constant([one], np.int64) for one in (0, 1, 1)))
-    base = graph.op("Add", first, graph.constant(np.asarray(start, dtype=np.float64).reshape(1, 1, outputs)))
+    base = graph.op("Add", first, start)
     rest = graph.op("Slice", staged, *(graph.constant([one], np.int64) for one in (1, len(stages), 1)))
     return summed(graph, graph.op("Concat", base, rest, axis=1))
 
