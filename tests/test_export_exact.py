@@ -153,6 +153,25 @@ def test_scalers_before_trees_are_exact_too(scaler: Any, tmp_path: Path) -> None
     assert (np.nextafter(low, high)[picked, columns] == high[picked, columns]).mean() > 0.9
 
 
+@pytest.mark.parametrize("scaler", SCALERS, ids=str)
+def test_scalers_compute_in_float32_where_scikit_learn_does(scaler: Any, tmp_path: Path) -> None:
+    """Beside the splits, where a double that was never rounded is on the other side."""
+    single = NUMBERS.astype(np.float32)
+    model = make_pipeline(scaler, RandomForestRegressor(6, random_state=0)).fit(single, AMOUNT)
+    served, _ = exported(model, single, tmp_path)
+    known = list(dict.fromkeys(splits(model[-1])))
+    columns = np.array([column for column, _ in known])
+    low, high = (np.resize(single, (len(known), 4)) for _ in range(2))
+    picked = np.arange(len(known))
+    low[picked, columns], high[picked, columns] = single.min(axis=0)[columns], single.max(axis=0)[columns]
+    for _ in range(40):
+        middle = low + (high - low) / np.float32(2)
+        left = model[0].transform(middle)[picked, columns] <= [threshold for _, threshold in known]
+        low, high = np.where(left[:, None], middle, low), np.where(left[:, None], high, middle)
+    rows = np.vstack([low, high])
+    assert (served.predict(rows.astype(float))["value"] == model.predict(rows)).all()
+
+
 def test_encoders_and_selection_are_exact(tmp_path: Path) -> None:
     frame = MIXED[["count", "shop", "colour"]].assign(colour=MIXED["colour"].fillna("none"))
     unknown = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)

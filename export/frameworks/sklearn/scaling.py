@@ -6,6 +6,7 @@ order: subtract and divide, multiply and add, compare, replace. IEEE 754 leaves 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,36 +27,31 @@ from export.graph import Columns, Graph, rows
 @transformer(StandardScaler)
 @exact
 def standard_scaler(graph: Graph, model: StandardScaler, columns: Columns) -> Columns:
-    return _shifted_scaled(
-        graph, columns, model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
-    )
+    mean, scale = model.mean_ if model.with_mean else None, model.scale_ if model.with_std else None
+    if _single(columns):
+        mean, scale = (None if one is None else np.float32(one) for one in (mean, scale))
+    return _each(graph, columns, ("Sub", mean), ("Div", scale))
 
 
 @transformer(RobustScaler)
 @exact
 def robust_scaler(graph: Graph, model: RobustScaler, columns: Columns) -> Columns:
-    return _shifted_scaled(
-        graph, columns, model.center_ if model.with_centering else None, model.scale_ if model.with_scaling else None
-    )
+    centre, scale = model.center_ if model.with_centering else None, model.scale_ if model.with_scaling else None
+    return _each(graph, columns, ("Sub", centre), ("Div", scale))
 
 
 @transformer(MaxAbsScaler)
 @exact
 def max_abs_scaler(graph: Graph, model: MaxAbsScaler, columns: Columns) -> Columns:
-    scaled = graph.op("Div", graph.matrix(columns), graph.constant(rows(model.scale_)))
-    if getattr(model, "clip", False):
-        scaled = _clipped(graph, scaled, -1.0, 1.0)
-    return graph.columns(scaled, len(columns))
+    scaled = _each(graph, columns, ("Div", model.scale_))
+    return _clipped(graph, scaled, -1.0, 1.0) if getattr(model, "clip", False) else scaled
 
 
 @transformer(MinMaxScaler)
 @exact
 def min_max_scaler(graph: Graph, model: MinMaxScaler, columns: Columns) -> Columns:
-    scaled = graph.op("Mul", graph.matrix(columns), graph.constant(rows(model.scale_)))
-    scaled = graph.op("Add", scaled, graph.constant(rows(model.min_)))
-    if model.clip:
-        scaled = _clipped(graph, scaled, *map(float, model.feature_range))
-    return graph.columns(scaled, len(columns))
+    scaled = _each(graph, columns, ("Mul", model.scale_), ("Add", model.min_))
+    return _clipped(graph, scaled, *map(float, model.feature_range)) if model.clip else scaled
 
 
 @transformer(Binarizer)
@@ -76,14 +72,28 @@ def normalizer(graph: Graph, model: Normalizer, columns: Columns) -> Columns:
     return graph.columns(graph.op("Div", matrix, graph.op("Where", zero, graph.constant(1.0), norms)), len(columns))
 
 
-def _shifted_scaled(graph: Graph, columns: Columns, shift: Any, scale: Any) -> Columns:
-    tensor = graph.matrix(columns)
-    if shift is not None:
-        tensor = graph.op("Sub", tensor, graph.constant(rows(shift)))
-    if scale is not None:
-        tensor = graph.op("Div", tensor, graph.constant(rows(scale)))
-    return graph.columns(tensor, len(columns))
+def _each(graph: Graph, columns: Columns, *operations: tuple[str, Any]) -> Columns:
+    """One operation on all values after the other, in the float32 or the double that scikit-learn does them in.
+
+    The float32 result is had by rounding the double one: that the double has more than twice the digits makes it so.
+    """
+    tensor, single = graph.matrix(columns), _single(columns)
+    for operation, constant in operations:
+        if constant is not None:
+            tensor = graph.op(operation, tensor, graph.constant(rows(constant)))
+            tensor = graph.cast(graph.cast(tensor, TensorProto.FLOAT), TensorProto.DOUBLE) if single else tensor
+    found = graph.columns(tensor, len(columns))
+    return tuple(replace(column, dtype=np.dtype(np.float32)) for column in found) if single else found
 
 
-def _clipped(graph: Graph, tensor: str, low: float, high: float) -> str:
-    return graph.op("Clip", tensor, graph.constant(low), graph.constant(high))
+def _single(columns: Columns) -> bool:
+    """Whether scikit-learn has a matrix of these columns in float32."""
+    dtypes = [column.dtype for column in columns]
+    return all(isinstance(dtype, np.dtype) for dtype in dtypes) and bool(np.result_type(*dtypes) == np.float32)
+
+
+def _clipped(graph: Graph, columns: Columns, low: float, high: float) -> Columns:
+    tensor = graph.op("Clip", graph.matrix(columns), graph.constant(low), graph.constant(high))
+    return tuple(
+        replace(new, dtype=old.dtype) for new, old in zip(graph.columns(tensor, len(columns)), columns, strict=True)
+    )
