@@ -41,7 +41,9 @@ def read_table(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise ExportError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:  # pandas' and pyarrow's errors of parsing
-        raise ExportError(f"cannot read {path}: {first_line(error)}") from error
+        raise ExportError(
+            f"cannot read {path} as a table: {first_line(error)}; give a .csv with one header line, or a .parquet"
+        ) from error
     raise ExportError(f"{path} is neither .csv nor .parquet")
 
 
@@ -49,5 +51,8 @@ def _csv(path: Path) -> pd.DataFrame:
     """A table, whose columns pandas would rename silently where two have one name."""
     header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
     if header.duplicated().any():
-        raise ExportError(f"the sample has several columns named '{header[header.duplicated()].iloc[0]}'")
+        raise ExportError(
+            f"the sample has several columns named '{header[header.duplicated()].iloc[0]}'; "
+            "columns need names of their own"
+        )
     return pd.read_csv(path)

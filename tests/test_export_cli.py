@@ -7,6 +7,8 @@ from pathlib import Path
 
 import joblib
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 from sklearn.linear_model import LogisticRegression
@@ -89,7 +91,19 @@ def test_a_contract_file_that_is_wrong(run: Export, tmp_path: Path, text: str, m
         ({"sample": "model.joblib"}, "neither .csv nor .parquet"),
         ({"sample": "empty.csv"}, "No columns to parse"),
         ({"sample": "zero.csv"}, "no rows"),
-        ({"sample": "twice.csv"}, "several columns named 'petal_width'"),
+        ({"sample": "twice.csv"}, "several columns named 'petal_width'; columns need names of their own"),
+        ({"sample": "twice.parquet"}, "cannot read"),
+        (
+            {"sample": "missing.csv"},
+            "'petal_width' has no value in the whole sample; give rows that have some, or drop",
+        ),
+        ({"sample": "ragged.csv"}, "Expected 4 fields in line 3, saw 5"),
+        ({"sample": "binary.csv"}, "cannot read"),
+        ({"sample": "words.csv"}, "petal_length"),
+        ({"sample": "extra.csv"}, "has 'more' too"),
+        ({"model": "cut.joblib"}, "does not load as a joblib pickle"),
+        ({"model": "class.joblib"}, "is no estimator"),
+        ({"model": "elsewhere.joblib"}, "No module named 'nosuchmodule'"),
         ({"sample": "other.csv"}, "lacks 'petal_width' and has 'petal width' too"),
         ({"sample": "broken.parquet"}, "cannot read"),
     ],
@@ -100,6 +114,16 @@ def test_bad_input_is_one_line(run: Export, tmp_path: Path, options: dict[str, s
     joblib.dump(LogisticRegression(), tmp_path / "unfitted.joblib")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "broken.parquet").write_text("hello")
+    twice = pa.table({"petal_width": [1.0]}).append_column("petal_width", pa.array([2.0]))
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    rows.assign(petal_width=None).to_csv(tmp_path / "missing.csv", index=False)
+    rows.assign(more=1).to_csv(tmp_path / "extra.csv", index=False)
+    rows.assign(petal_length="long").to_csv(tmp_path / "words.csv", index=False)
+    (tmp_path / "ragged.csv").write_text("a,b,c,d\n1,2,3,4\n1,2,3,4,5\n")
+    (tmp_path / "binary.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "cut.joblib").write_bytes((tmp_path / "model.joblib").read_bytes()[:300])
+    (tmp_path / "elsewhere.joblib").write_bytes(b"cnosuchmodule\nThing\n.")
+    joblib.dump(LogisticRegression, tmp_path / "class.joblib")
     rows.head(0).to_csv(tmp_path / "zero.csv", index=False)
     rows.assign(extra=1.0).set_axis([*rows, "petal_width"], axis=1).to_csv(tmp_path / "twice.csv", index=False)
     rows.rename(columns={"petal_width": "petal width"}).to_csv(tmp_path / "other.csv", index=False)
