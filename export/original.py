@@ -44,9 +44,9 @@ class Original:
 
     def _one(self, name: str, values: Any) -> Any:
         """A label in a column of its own, as CatBoost gives it, is one label."""
-        column = np.ndim(values) == 2 and np.shape(values)[1] == 1
-        alone = isinstance(getattr(self.model, "classes_", None), np.ndarray)
-        return np.ravel(values) if name == "label" and column and alone else values
+        if name != "label" or not isinstance(getattr(self.model, "classes_", None), np.ndarray):
+            return values
+        return np.ravel(values) if np.ndim(values) == 2 and np.shape(values)[1] == 1 else values
 
     def asked(self, check: str, rows: Sequence[Row]) -> dict[str, Array]:
         """The answers to rows that the contract accepts. Raises ExportError if the model refuses one of them."""
