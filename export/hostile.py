@@ -125,10 +125,10 @@ class Hostile:
 
 def _digest(original: Original, rows: list[Row]) -> Array:
     """A number per row that differs where the answers do."""
-    answers = original.asked("boundaries", rows)
-    numbers = [values.reshape(len(rows), -1) for name, values in answers.items() if name != "label"]
-    if not numbers:
+    answers = original.asked("boundaries", rows, original.numeric)
+    if "label" in answers:
         return np.array([hash(repr(label)) for label in answers["label"].tolist()])
+    numbers = [values.reshape(len(rows), -1) for values in answers.values()]
     weights = np.arange(1.0, 1.0 + sum(part.shape[1] for part in numbers))
     found: Array = np.hstack(numbers).astype(np.float64) @ weights
     return found

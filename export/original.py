@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
@@ -32,14 +34,23 @@ class Original:
         self.model, self.sample = model, sample
         self.kind = _kind(model)
         self._methods = _methods(model, self.kind)
-        self._one_thread = ThreadpoolController()  # a few rows a time: threads would wait for each other
+        self._threads = ThreadpoolController()
 
-    def answers(self, rows: Sequence[Row]) -> dict[str, Array]:
-        """Output name -> one answer per row, in the shapes of the contract. Raises what the model raises."""
+    @property
+    def numeric(self) -> list[str]:
+        """The outputs that are numbers, or else labels."""
+        return [name for name in self._methods if name != "label"] or ["label"]
+
+    def answers(self, rows: Sequence[Row], names: Sequence[str] = ()) -> dict[str, Array]:
+        """Output name -> one answer per row, in the shapes of the contract; of these outputs, or of all of them.
+
+        Raises what the model raises.
+        """
         data = self.sample.build(rows)
-        with self._one_thread.limit(limits=1, user_api="openmp"), warnings.catch_warnings(), np.errstate(all="ignore"):
+        with self._one_thread(), warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.resetwarnings()  # scikit-learn repeats each filter for each tree of a forest
             warnings.simplefilter("ignore")
-            found = {name: getattr(self.model, method)(data) for name, method in self._methods.items()}
+            found = {name: getattr(self.model, self._methods[name])(data) for name in names or self._methods}
         return {name: _shaped(self.kind, self._one(name, values), len(rows)) for name, values in found.items()}
 
     def _one(self, name: str, values: Any) -> Any:
@@ -48,10 +59,16 @@ class Original:
             return values
         return np.ravel(values) if np.ndim(values) == 2 and np.shape(values)[1] == 1 else values
 
-    def asked(self, check: str, rows: Sequence[Row]) -> dict[str, Array]:
+    @contextmanager
+    def _one_thread(self) -> Iterator[None]:
+        """A few rows at a time, of which threads would spend more time in waiting for each other."""
+        with self._threads.limit(limits=1, user_api="openmp"), parallel_config(backend="sequential"):
+            yield
+
+    def asked(self, check: str, rows: Sequence[Row], names: Sequence[str] = ()) -> dict[str, Array]:
         """The answers to rows that the contract accepts. Raises ExportError if the model refuses one of them."""
         try:
-            return self.answers(rows)
+            return self.answers(rows, names)
         except Exception as error:  # whatever a model raises, it refuses a row
             refused = next((row for row in rows if not self._takes(row)), rows[0])
             raise ExportError(

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from importlib.metadata import version as installed
 from typing import Any
@@ -38,8 +39,11 @@ def provenance(model: Any, sample: Sample, packages: set[str], given: Mapping[st
     return known | _plain(given) | {name: value for name, value in made.items() if value}
 
 
+_providers = cache(packages_distributions)  # it reads the files of every package that is installed
+
+
 def _libraries(packages: set[str]) -> dict[str, str]:
-    providers = packages_distributions()
+    providers = _providers()
     trained = {name for package in packages for name in providers.get(package, ())}
     return {"python": platform.python_version()} | {name: installed(name) for name in sorted({*_LIBRARIES, *trained})}
 

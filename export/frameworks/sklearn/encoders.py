@@ -8,6 +8,7 @@ And so it is exact: whatever the value, the answer is the encoder's own.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -43,17 +44,21 @@ def _tables(model: Any) -> list[Array]:
     known = model.categories_
     names = getattr(model, "feature_names_in_", range(len(known)))
     deepest = max(map(len, known))
-    asked = pd.DataFrame({name: np.resize(values, deepest) for name, values in zip(names, known, strict=True)})
-    answers = _answers(model, asked)
+    answers = _answers(model, _table(names, known, [np.resize(values, deepest) for values in known]))
     unknown = np.zeros((1, answers.shape[1]))
     if getattr(model, "handle_unknown", "value") != "error":
-        strangers = {name: _stranger(values) for name, values in zip(names, known, strict=True)}
-        unknown = _answers(model, pd.DataFrame(strangers))
+        unknown = _answers(model, _table(names, known, [_stranger(values) for values in known]))
     edges = np.cumsum([0, *_widths(model, answers.shape[1])])
     return [
         np.vstack([unknown[:, start:end], answers[: len(values), start:end]])
         for values, (start, end) in zip(known, pairwise(edges), strict=True)
     ]
+
+
+def _table(names: Iterable[Any], known: Sequence[Array], values: Sequence[Any]) -> pd.DataFrame:
+    """Values of each column, objects where its categories are: pandas alone would make text of those, and None NaN."""
+    objects = ((name, column, own.dtype == np.object_) for name, column, own in zip(names, values, known, strict=True))
+    return pd.DataFrame({name: pd.Series(column, dtype=object if kept else None) for name, column, kept in objects})
 
 
 def _answers(model: Any, frame: pd.DataFrame) -> Array:
