@@ -89,6 +89,9 @@ class Buckets(Distribution):
 
     Within a bucket its probability is spread evenly, so that the distribution function is interpolated linearly. A
     level that a bucket without any probability lies at is that bucket's lower edge.
+
+    Far from the training rows the buckets in between may be empty: there a quantile leaps by the last bit of a
+    probability, and the parity check refuses it. Declare valid ranges that leave such rows out.
     """
 
     def __init__(self, classifier: Any, edges: Sequence[float], levels: Sequence[float] = (0.1, 0.5, 0.9)) -> None:
