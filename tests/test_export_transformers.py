@@ -19,11 +19,14 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.cross_decomposition import PLSSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # makes the IterativeImputer importable
+from sklearn.impute import IterativeImputer, KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.random_projection import SparseRandomProjection
+from sklearn.tree import DecisionTreeRegressor
 
 from export import UnsupportedModel, export_model
 from tests.export_models import AMOUNT, HOLED, NUMBERS, SCALES, THREE
@@ -129,16 +132,28 @@ ANYWHERE = (
 )
 ABOVE_ZERO = (np.log, np.log10, np.log1p, np.log2, np.sqrt)
 
-CASES = DISTRIBUTIONS | EXPANSIONS | KERNELS | DECOMPOSITIONS | SELECTIONS | CLUSTERERS | WEIGHTED
+SOME_HOLED = np.c_[HOLED[:, :2], NUMBERS[:, 2]]
+
+IMPUTERS = {
+    "iterative": (IterativeImputer(random_state=0, add_indicator=True), SOME_HOLED),
+    "iterative_trees": (IterativeImputer(DecisionTreeRegressor(max_depth=3), max_iter=2, tol=1e3), SOME_HOLED),
+    "nearest": (KNNImputer(add_indicator=True), HOLED),
+}
+
+CASES = IMPUTERS | DISTRIBUTIONS | EXPANSIONS | KERNELS | DECOMPOSITIONS | SELECTIONS | CLUSTERERS | WEIGHTED
 LOOSE = dict.fromkeys(("kernel_pca_sigmoid", "kernel_pca_poly", "nystroem_chi2", "nystroem", "rbf_sampler"), 1e-6)
 """Ill-conditioned in themselves: another order of the same sums shows."""
+
+BOUNDED = ("rbf_sampler", "kernel_pca_sigmoid", "sparse_projection")
+"""Sums of large numbers that cancel: their last digits show when all columns are far out at once."""
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_transformer_is_exact(case: str, tmp_path: Path) -> None:
     model, sample = CASES[case]
     target = THREE if case != "pls_svd" else np.c_[AMOUNT, LEVEL]
-    report = export_model(clone(model).fit(sample, target), sample, tmp_path, "model")
+    bounds = {f"x{index}": {"minimum": -10, "maximum": 10} for index in range(3)} if case in BOUNDED else {}
+    report = export_model(clone(model).fit(sample, target), sample, tmp_path, "model", features=bounds)
     assert report.certificate.flips == 0
     assert report.certificate.worst < LOOSE.get(case, 1e-11)
 
@@ -175,6 +190,8 @@ def test_functions_take_bounds(tmp_path: Path) -> None:
         (pp.FunctionTransformer(np.nan_to_num, kw_args={"posinf": 1}), "infinity is never served"),
         (dc.NMF(2, max_iter=5, tol=1), "solves a problem for each row.*use PCA"),
         (dc.LatentDirichletAllocation(2, max_iter=1), "use TruncatedSVD"),
+        (IterativeImputer(sample_posterior=True, max_iter=1, tol=1e3), "draws at random"),
+        (KNNImputer(weights=lambda far: far), "use nan_euclidean, and 'uniform' or 'distance'"),
         (ka.Nystroem(np.dot, n_components=3), "the kernel .* use one of chi2, cosine"),
         (cl.FeatureAgglomeration(2, pooling_func=np.median), "np.mean, np.max or np.min"),
     ],
