@@ -43,7 +43,7 @@ KIND = np.array(["low", "mid", "top"])[np.digitize(AMOUNT, [-1.5, 1.5])]
 TRAIN, KEPT, FRESH = slice(0, 1000), slice(1000, 2000), slice(2000, 6000)
 EDGES = [-12.0, -3.0, -1.5, 0.0, 1.5, 3.0, 12.0]
 LEVELS = (0.1, 0.5, 0.9)
-FEATURES = {name: {"minimum": -8, "maximum": 8} for name in ROWS}
+FEATURES = {name: {"minimum": -8, "maximum": 8} for name in ("a", "b", "c")}
 """Far out, buckets in the middle are empty, and a quantile leaps over them by the last bit of a probability."""
 
 
