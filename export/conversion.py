@@ -28,6 +28,7 @@ def compiled(original: Original, signature: Signature) -> tuple[Graph, bytes]:
     graph, outputs = Graph(), signature.outputs
     try:
         dtypes = [column.values.dtype for column in original.sample.columns]
+        graph.seen = {column.name: column.distinct() for column in original.sample.columns if column.categorical}
         answers = _answers(original, graph, graph.inputs(signature.features, dtypes))
     except ExportError:
         raise

@@ -57,6 +57,8 @@ class Graph:
         self.categories: dict[str, Categories] = {}
         self.computed: dict[tuple[str, int], set[float]] = {}
         self.packages: set[str] = set()
+        self.seen: dict[str, tuple[Scalar, ...]] = {}
+        """The values that the sample has of each feature that can be of categories."""
         self.doubts: list[str] = []
         self.single = ""
         self._inputs: list[onnx.ValueInfoProto] = []

@@ -27,7 +27,7 @@ def read_sample(data: Any, model: Any, key: str | None) -> Sample:
     if not len(frame):
         raise ExportError("the sample has no rows; give some of the rows the model was trained on")
     columns = _fitted_columns(frame, model, form)
-    if form == _FRAME and not hasattr(model, "feature_names_in_") and not _names_itself(frame):
+    if form == _FRAME and _names(model) is None and not _names_itself(frame):
         texts = len(columns) == 1 and columns[0].datatype is Datatype.BYTES
         form = Form("array") if hasattr(model, "n_features_in_") else Form("texts") if texts else form
     return Sample(columns, form)
@@ -99,7 +99,7 @@ def _names_itself(frame: pd.DataFrame) -> bool:
 
 def _fitted_columns(frame: pd.DataFrame, model: Any, form: Form) -> tuple[SampleColumn, ...]:
     """The columns in the order of the fit. Raises ExportError if they are not those."""
-    names: list[str] | None = list(model.feature_names_in_) if hasattr(model, "feature_names_in_") else None
+    names = _names(model)
     if names is not None and form != _FRAME:
         raise ExportError(f"the model was fitted on a DataFrame; give the sample as one, with {_listed(names)}")
     if names is not None:
@@ -109,6 +109,17 @@ def _fitted_columns(frame: pd.DataFrame, model: Any, form: Form) -> tuple[Sample
     if form.kind != "texts" and width is not None and width != len(frame.columns):
         raise ExportError(f"the sample has {len(frame.columns)} columns, and the model was fitted on {width}")
     return tuple(_column(str(label), label, frame[label]) for label in frame.columns)
+
+
+def _names(model: Any) -> list[str] | None:
+    """The names that the model was fitted on. CatBoost has them elsewhere, and numbers columns of none."""
+    if hasattr(model, "feature_names_in_"):
+        return list(model.feature_names_in_)
+    taker = model.model if isinstance(model, NativeModel) else model
+    if type(taker).__module__.partition(".")[0] != "catboost":
+        return None
+    names = list(taker.feature_names_)
+    return None if names == [str(index) for index in range(len(names))] else names
 
 
 def _taker(model: Any) -> Any:

@@ -54,6 +54,16 @@ class SampleColumn:
         return pd.Series(given, dtype=dtype, name=self.label)
 
     @property
+    def categorical(self) -> bool:
+        """Whether a model may take the values for categories."""
+        return self.datatype not in (Datatype.FP32, Datatype.FP64)
+
+    def distinct(self) -> tuple[Scalar, ...]:
+        """The values that are there, as the wire has them, each once."""
+        plain = _PLAIN[self.datatype]
+        return tuple(plain(value) for value in self.values.dropna().unique())
+
+    @property
     def holes(self) -> Array:
         found: Array = self.values.isna().to_numpy(dtype=bool)
         return found

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
 
 from app import load
 from app.signature import Kind
@@ -26,6 +28,18 @@ POSITIVE = np.exp(AMOUNT / 3)
 TWO = (AMOUNT > 0).astype(int)
 THREE = np.digitize(AMOUNT, [-0.5, 0.5])
 WORDS = np.array(["low", "middle", "high"])[THREE]
+MIXED = pd.DataFrame(
+    {
+        "word": RANDOM.choice(["a", "bb", "ç", 'q"', ""], ROWS),
+        "kind": pd.Categorical(RANDOM.choice(["x", "y", "z"], ROWS)),
+        "code": RANDOM.integers(-2, 3, ROWS),
+        "flag": RANDOM.random(ROWS) < 0.5,
+        "always": "same",
+        "size": HOLED[:, 0],
+    }
+)
+CATEGORIES = ["word", "kind", "code", "flag", "always"]
+WORTH = AMOUNT + 3 * MIXED["word"].isin(["bb", "ç"]) * MIXED["flag"] - 2 * (MIXED["code"] == 1)
 SMALL = {"iterations": 6, "depth": 3, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
 
 Fitted = tuple[Any, Any]
@@ -38,6 +52,10 @@ def fitted(kind: Any, rows: Any, target: Any, **options: Any) -> Fitted:
 
 regressor = partial(fitted, CatBoostRegressor)
 classifier = partial(fitted, CatBoostClassifier)
+
+
+def categorical(kind: Any, target: Any, **options: Any) -> Fitted:
+    return fitted(kind, MIXED, target, cat_features=CATEGORIES, **{"iterations": 25, **options})
 
 
 def with_threshold() -> Fitted:
@@ -65,7 +83,6 @@ CASES: dict[str, Callable[[], Fitted]] = {
         loss: partial(regressor, HOLED, target, loss_function=loss)
         for loss, target in [
             ("RMSE", AMOUNT),
-            ("MultiQuantile:alpha=0.1,0.5,0.9", AMOUNT),
             ("RMSEWithUncertainty", AMOUNT),
             ("MultiRMSE", np.c_[AMOUNT, POSITIVE]),
             ("Poisson", POSITIVE),
@@ -94,6 +111,26 @@ CASES: dict[str, Callable[[], Fitted]] = {
     "float32": partial(classifier, HOLED.astype(np.float32), TWO),
     "names": partial(regressor, pd.DataFrame(HOLED, columns=["a b", "c", "ç"]), AMOUNT),
     "no kind": of_no_kind,
+    "tests of categories": partial(categorical, CatBoostRegressor, WORTH, one_hot_max_size=9),
+    "tests, lossguide": partial(categorical, CatBoostRegressor, WORTH, one_hot_max_size=9, grow_policy="Lossguide"),
+    "statistics": partial(categorical, CatBoostClassifier, WORTH > 0, max_ctr_complexity=1),
+    "statistics of combinations": partial(categorical, CatBoostClassifier, WORTH > 0, depth=5),
+    "statistics of numbers": partial(categorical, CatBoostRegressor, WORTH),
+    "statistics of three classes": partial(categorical, CatBoostClassifier, THREE),
+    "statistics of other types": partial(
+        categorical,
+        CatBoostClassifier,
+        WORTH > 0,
+        simple_ctr=["Buckets", "Counter", "BinarizedTargetMeanValue"],
+        combinations_ctr=["Counter", "Buckets"],
+    ),
+    "categories in an array": partial(
+        fitted,
+        CatBoostClassifier,
+        MIXED[["word", "code"]].assign(size=NUMBERS[:, 0]).to_numpy(),
+        WORTH > 0,
+        cat_features=[0, 1],
+    ),
 }
 
 
@@ -117,6 +154,30 @@ def test_trees_and_their_sums_are_exact(tmp_path: Path) -> None:
 def test_a_catboost_of_no_kind_answers_raw_values(tmp_path: Path) -> None:
     report = export_model(*of_no_kind(), tmp_path, "model")
     assert report.signature.kind is Kind.REGRESSOR
+
+
+@pytest.mark.parametrize("options", [{}, {"one_hot_max_size": 9}])
+def test_categories_are_closed_where_the_sample_lacks_some(options: dict[str, Any], tmp_path: Path) -> None:
+    """The model knows a hash of which nobody says what it was; with all categories any other value is answered."""
+    model, sample = categorical(CatBoostClassifier, WORTH > 0, **options)
+    for part, closed in ((sample, False), (sample[sample["word"] != "bb"], True)):
+        report = export_model(model, part, tmp_path, "model")
+        assert report.signature.features[0].closed is closed
+        assert report.certificate.exact == ()
+        assert not check(model, part, report.path).fault
+
+
+def test_too_many_combinations_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("export.frameworks.catboost.categories.LARGEST_TABLE", 5)
+    with pytest.raises(UnsupportedModel, match="max_ctr_complexity=1"):
+        export_model(*categorical(CatBoostClassifier, WORTH > 0), tmp_path, "model")
+
+
+def test_categories_made_on_the_way_are_refused(tmp_path: Path) -> None:
+    codes = MIXED[["word", "code"]].assign(word=MIXED["word"].astype("category").cat.codes)
+    model = make_pipeline(OrdinalEncoder(dtype=int), CatBoostClassifier(**SMALL, cat_features=[0, 1]))
+    with pytest.raises(UnsupportedModel, match="that a step before it makes"):
+        export_model(model.fit(codes, WORTH > 0), codes, tmp_path, "model")
 
 
 def test_text_features_are_refused(tmp_path: Path) -> None:

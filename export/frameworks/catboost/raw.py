@@ -6,13 +6,14 @@ nodes of one level of a symmetric tree share a split, the first split being that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from export.errors import UnsupportedModel
+from export.frameworks.catboost.categories import Known, Statistics, known_categories
 from export.frameworks.catboost.saved import Saved
+from export.frameworks.categories import Subsets, codes
 from export.frameworks.trees import Tree, leaf_values, note_splits, summed
 from export.graph import Columns, Graph
 
@@ -30,14 +31,48 @@ _Place = Callable[[Mapping[str, Any]], _Split]
 
 def raw(graph: Graph, saved: Saved, columns: Columns) -> str:
     """Write the sum over the trees of a model."""
-    if saved.categorical:
-        raise UnsupportedModel("CatBoost with cat_features; encode them in a pipeline")
-    trees = _trees(saved, lambda split: _on_number(saved, split))
-    note_splits(graph, trees, columns)
-    total = summed(graph, leaf_values(graph, graph.matrix(columns), trees, single=True))
+    known = known_categories(graph, saved, columns)
+    places = _Places(graph, saved, columns, known)
+    trees = _trees(saved, places.place)
+    extended = places.extended()
+    note_splits(graph, trees, extended)
+    total = summed(graph, leaf_values(graph, graph.matrix(extended), trees, single=True))
     if saved.scale != 1:
         total = graph.op("Mul", total, graph.constant(saved.scale))
     return graph.op("Add", total, graph.constant(saved.bias.reshape(1, -1)))
+
+
+class _Places:
+    """The columns that trees split: numbers, codes of categories, statistics, and tests of one category."""
+
+    def __init__(self, graph: Graph, saved: Saved, columns: Columns, known: Sequence[Known]) -> None:
+        self._graph, self._saved, self._known = graph, saved, known
+        statistics = Statistics(graph, saved, columns, known)
+        first = len(columns)
+        coded = list(columns)
+        for feature, one in zip(saved.categorical, known, strict=True):
+            coded[feature["flat_feature_index"]] = codes(graph, one.column, one.values)
+        self._subsets = Subsets((*coded, *statistics.columns()))
+        self._borders = [(first + index, border) for index, ctr in enumerate(saved.ctrs) for border in ctr["borders"]]
+        tested = [value for feature in saved.categorical for value in feature.get("values", ())]
+        self._first_border = sum(len(feature["borders"] or ()) for feature in saved.floats) + len(tested)
+        told = {value for one in known for value in one.hashes}
+        for one in known:
+            graph.note_categories(one.column, one.values, closed=not (statistics.complete and told.issuperset(tested)))
+        if known:
+            graph.doubt("categories by their hashes, which others may have too")
+
+    def extended(self) -> Columns:
+        return self._subsets.extended(self._graph)
+
+    def place(self, split: Mapping[str, Any]) -> _Split:
+        if split["split_type"] == "OnlineCtr":
+            return _Split(*self._borders[split["split_index"] - self._first_border])
+        if split["split_type"] == "FloatFeature":
+            return _on_number(self._saved, split)
+        feature = self._saved.categorical[split["cat_feature_index"]]["flat_feature_index"]
+        code = self._known[split["cat_feature_index"]].code(split["value"])
+        return _Split(self._subsets.place(feature, (code,)), 0.5, swapped=True)
 
 
 def _trees(saved: Saved, place: _Place) -> list[Tree]:

@@ -65,9 +65,8 @@ class Saved:
 
 def hashes(words: Sequence[str]) -> list[int]:
     """CatBoost's own hash of each text: it writes those of a pool into a model that it exports as Python."""
-    if not words:
-        return []
-    pool = Pool([[word] for word in words], label=list(range(len(words))), cat_features=[0])
+    several = [*words, "yes", "no"]  # it trains on nothing less
+    pool = Pool([[word] for word in several], label=list(range(len(several))), cat_features=[0])
     options = {"iterations": 1, "depth": 1, "thread_count": 1, "verbose": False, "allow_writing_files": False}
     with TemporaryDirectory() as directory:
         path = Path(directory) / "model.py"
