@@ -22,6 +22,7 @@ def _answer(model: Any, rows: Any, name: str, kind: Kind) -> Array:
     method = {
         "label": "predict",
         "value": "predict",
+        "quantiles": "predict",
         "probabilities": "predict_proba",
         "transformed": "transform",
         "scores": "decision_function",
@@ -29,6 +30,8 @@ def _answer(model: Any, rows: Any, name: str, kind: Kind) -> Array:
     if name == "scores" and not hasattr(model, method):
         method = "transform" if hasattr(model, "transform") else "predict_proba"
     found = getattr(model, method)(rows)
+    if isinstance(found, list):  # a matrix per output
+        found = np.hstack(found)
     array = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
     flat = kind in (Kind.REGRESSOR, Kind.CLASSIFIER) and name in ("value", "label")
     return array.reshape(-1) if flat and array.ndim == 2 and array.shape[1] == 1 else array
