@@ -8,23 +8,27 @@ ASGI application, which answers a direct request just the same.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.admission import PARKED, PARKED_SECONDS, Admission
 from app.answers import Answers
 from app.codec import Batch
+from app.errors import Overloaded
 from app.intake import Intake, length
 from app.predictor import Model
 from app.protocols import lines
-from app.protocols.body import ACCEPTED, PLAIN
+from app.protocols.body import ACCEPTED, DEADLINE, PLAIN
 from app.protocols.native import Operation, Predictions
 
 SMALL = 8 * 1024
 """Bytes. How a larger body travels does not matter beside its decoding, and its answer may be worth compressing."""
 
-OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"}
+OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", DEADLINE}
 """Headers that uvicorn and the application know how to obey."""
 
 STREAMED = tuple(media_type.encode() for media_type in lines.FORMAT.media_types)
@@ -45,7 +49,9 @@ class Exchange:
     keep_alive = True
     more_body = True
     message_event = Nobody()
+    due = inf
     batch: Batch
+    _admission: Admission | None = None
 
     def __init__(self, protocol: Protocol, operation: Operation, model: Model) -> None:
         self.protocol, self.operation, self.model = protocol, operation, model
@@ -65,22 +71,39 @@ class Exchange:
         """Have the rows predicted; False if there is something wrong with them, which the application will say."""
         service = self.operation.service
         try:
+            service.admission.enter()
+        except Overloaded as error:
+            self.settle(error)
+            return True
+        try:
             self.batch = self.operation.decode(self.model, self.body, service.max_rows)
         except Exception:  # whatever it is, the application meets it too, and tells the client or the log
+            service.admission.leave(0)
             return False
+        self._admission = service.admission
+        self._admission.rows += len(self.batch.rows)
         service.scheduler.enqueue(self.model, self)
         return True
 
+    def leave(self) -> None:
+        """Give its place to another request, if it has one."""
+        if self._admission:
+            self._admission.leave(len(self.batch.rows))
+            self._admission = None
+
     def settle(self, result: Answers | Exception) -> None:
+        self.leave()
         try:
             if isinstance(result, Exception):
                 raise result
             content = orjson.dumps(self.operation.encode(self.model, self.batch, result))
         except Exception as failure:  # the others of the same run still wait for theirs
+            self.protocol.parked = isinstance(failure, Overloaded)
             problem = self.operation.refuse(self.model, failure)
-            self.protocol.answer(self, problem.status_code, str(problem.media_type).encode(), bytes(problem.body))
+            self.protocol.answer(self, problem.status_code, problem.raw_headers, bytes(problem.body))
         else:
-            self.protocol.answer(self, 200, b"application/json", content)
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+            self.protocol.answer(self, 200, headers, content)
             self.operation.service.answered(self.model, len(self.batch.rows), time.perf_counter() - self.started)
 
 
@@ -88,6 +111,8 @@ class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with a way of its own for direct requests."""
 
     cycle: Any
+    parked = False
+    """Whether the client was told to come again later, and is not to be heard before."""
     _exchange: Exchange | None = None
 
     def on_headers_complete(self) -> None:
@@ -111,14 +136,30 @@ class Protocol(HttpToolsProtocol):
             super().on_body(exchange.body)
             super().on_message_complete()
 
-    def answer(self, exchange: Exchange, status: int, content_type: bytes, content: bytes) -> None:
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.parked or self.scope.get(PARKED):
+            self.parked = False
+            self.flow.pause_reading()
+            self.loop.call_later(PARKED_SECONDS, self._resume)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._exchange:
+            self._exchange.leave()
+        super().connection_lost(exc)
+
+    def _resume(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def answer(self, exchange: Exchange, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> None:
         """Write head and body as one; a replica that died between two would leave half an answer behind."""
         lines = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
+        for name, value in (*self.server_state.default_headers, *headers):
             lines += [name, b": ", value, b"\r\n"]
         if not exchange.keep_alive:
             lines.append(b"connection: close\r\n")
-        lines += [b"content-type: ", content_type, b"\r\ncontent-length: %d\r\n\r\n" % len(content), content]
+        lines += [b"\r\n", content]
         self.transport.write(b"".join(lines))
         exchange.response_complete = True
         if not exchange.keep_alive:
@@ -136,6 +177,8 @@ class Protocol(HttpToolsProtocol):
         if not (target and self._free and self.parser.get_method() == b"POST"):
             return None
         operation, model = target
+        if operation.service.admission.leaving:  # uvicorn knows how to say good-bye
+            return None
         limit = min(SMALL, operation.service.max_body_bytes)
         return Exchange(self, operation, model) if self._plain(limit) else None
 

@@ -9,10 +9,13 @@ ServingError
 │   ├── Conflict             what is asked for does not fit what there is
 │   ├── MalformedBody        the body is not what its content type says
 │   ├── InvalidRequest       the body is well formed and breaks the contract: every fault is listed
+│   ├── BodyTimeout          the body did not come in time
 │   ├── TooLarge             body, decompressed body or row count over its limit
 │   ├── UnsupportedMedia     a content type or content encoding nobody here reads
 │   └── NotAcceptable        a content type nobody here writes
 ├── NotReady                 models are still being loaded and replayed
+├── Overloaded               more is in flight than this replica takes; another one, or a second later, will
+├── DeadlineExceeded         the client's own deadline passed before its rows were run
 └── InternalError            a bug, ours or a bundle's; the log says which
     └── PredictionFailed     the graph failed on rows that the contract accepts
 """
@@ -29,6 +32,8 @@ class ServingError(Exception):
     """Base of every failure servefn raises on purpose. `code` is stable: clients may branch on it."""
 
     code: ClassVar[str] = "serving_error"
+    retry_seconds: ClassVar[int | None] = None
+    """When to try the same again, where that may help."""
 
     @property
     def message(self) -> str:
@@ -116,6 +121,20 @@ class NotAcceptable(RequestError):
 
 class NotReady(ServingError):
     code = "not_ready"
+    retry_seconds = 1
+
+
+class Overloaded(ServingError):
+    code = "overloaded"
+    retry_seconds: ClassVar[int] = 1
+
+
+class DeadlineExceeded(ServingError):
+    code = "deadline_exceeded"
+
+
+class BodyTimeout(RequestError):
+    code = "body_timeout"
 
 
 class InternalError(ServingError):

@@ -29,10 +29,11 @@ INSTANCES, COLUMNS, KEY_FIELD, PARAMETERS = "instances", "columns", "key_field",
 
 def parse(body: bytes) -> Any:
     """The JSON document in a body, with NaN and Infinity where it says so. Raises MalformedBody."""
-    if not body.strip():
-        raise MalformedBody('The body is empty; send JSON such as {"instances": [{…}]}.')
     try:
-        return json.loads(body.decode(), parse_int=_integer)
+        text = str(body, "utf-8")
+        if not text.strip():
+            raise MalformedBody('The body is empty; send JSON such as {"instances": [{…}]}.')
+        return json.loads(text, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not belong there.") from error
     except json.JSONDecodeError as error:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httptools
+import numpy as np
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGE = 64 * 1024
@@ -38,7 +39,7 @@ class Intake(asyncio.BufferedProtocol):
         self.cycle: Any = None
         """uvicorn's, of the request whose body it is."""
         self._transport: Any = protocol.transport
-        self._content = bytearray()
+        self._content = memoryview(b"")
         self._received = 0
 
     def begin(self) -> None:
@@ -46,7 +47,7 @@ class Intake(asyncio.BufferedProtocol):
         if not self.cycle.more_body or self._transport.is_closing():
             return
         first = self.cycle.body
-        self._content = bytearray(self.length)
+        self._content = np.empty(self.length, np.uint8).data  # pages that no byte has come for take no memory
         self._received = len(first)
         self._content[: self._received] = first
         self.cycle.receive = self.receive
@@ -63,7 +64,10 @@ class Intake(asyncio.BufferedProtocol):
         return {"type": "http.request", "body": self._content, "more_body": False}
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as much as is missing, never more
-        return memoryview(self._content)[self._received :]
+        if self.cycle.response_complete:  # it was refused before it had come: nobody reads the rest
+            self._content = memoryview(b"")
+            return memoryview(bytearray(min(LARGE, self.length - self._received)))
+        return self._content[self._received :]
 
     def buffer_updated(self, nbytes: int) -> None:
         self._received += nbytes

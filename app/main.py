@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import cpu, openapi, schema
+from app.admission import Admission
 from app.errors import FAILED, InternalError, ServingError, quoted
 from app.keeper import Keeper
 from app.metrics import Metrics
@@ -44,11 +45,19 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     metrics = Metrics()
     readers = [access] if settings.access_log else []
     observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
-    service = Service(repository, Scheduler(cpu.available()), observers, settings.max_body_bytes, settings.max_rows)
+    service = Service(
+        repository=repository,
+        scheduler=Scheduler(cpu.available()),
+        admission=Admission(settings.in_flight_requests, settings.in_flight_rows, settings.in_flight_bytes),
+        observers=observers,
+        max_body_bytes=settings.max_body_bytes,
+        max_rows=settings.max_rows,
+        body_seconds=settings.body_seconds,
+    )
     keeper = Keeper(repository, metrics.serving, _look(settings))
 
     def look() -> None:
-        metrics.running(service.scheduler.in_flight)
+        metrics.running(service.admission.requests)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +77,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         lifespan=lifespan,
     )
     app.include_router(native.router(service))
-    app.include_router(operations.router(repository, metrics))
+    app.include_router(operations.router(repository, service.admission, metrics))
     app.include_router(admin.router(keeper))
     _document(app, repository, settings.max_rows)
     _handle_errors(app)

@@ -11,9 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from math import inf
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 from app.answers import Answers
+from app.errors import DeadlineExceeded
 from app.predictor import Model
 
 T = TypeVar("T")
@@ -38,14 +41,18 @@ class Job(Protocol):
     def gone(self) -> bool:
         """Whether nobody wants the answers any more."""
 
+    @property
+    def due(self) -> float:
+        """When, by time.monotonic(), it is too late to run them."""
+
     def settle(self, result: Answers | Exception) -> None: ...
 
 
 class Promise:
     """A job whose answers are awaited. Cancel the future, and rows that have not run yet never will."""
 
-    def __init__(self, rows: Sequence[Any]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Any], due: float = inf) -> None:
+        self.rows, self.due = rows, due
         self.answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
 
     @property
@@ -67,19 +74,12 @@ class Scheduler:
         self._waiting: dict[Model, list[Job]] = {}
         self._busy: set[Model] = set()
         """The models that run in a thread."""
-        self._threaded = 0
-        """How many requests have their rows in a thread."""
         self._called = False
         """Whether the loop will call when its turn is over."""
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests wait for a run or are in one, seen between two turns of the loop."""
-        return self._threaded + sum(map(len, self._waiting.values()))
-
-    def submit(self, model: Model, rows: Sequence[Any]) -> asyncio.Future[Answers]:
+    def submit(self, model: Model, rows: Sequence[Any], due: float = inf) -> asyncio.Future[Answers]:
         """The answers to rows that the model's codec has read. Awaiting them raises what the run does."""
-        promise = Promise(rows)
+        promise = Promise(rows, due)
         self.enqueue(model, promise)
         return promise.answers
 
@@ -90,15 +90,14 @@ class Scheduler:
             self._called = True
             asyncio.get_running_loop().call_soon(self._flush)
 
-    async def alone(self, work: Callable[[], T], seconds: float) -> T:
-        """What some work returns; in a thread if it is expected to take so long that it would hold the loop."""
+    async def alone(self, work: Callable[[], T], seconds: float, due: float = inf) -> T:
+        """What some work returns; in a thread if it is expected to take so long that it would hold the loop.
+
+        Raises DeadlineExceeded if its turn comes too late.
+        """
         if seconds <= HOP:
-            return work()
-        self._threaded += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._threaded -= 1
+            return _in_time(work, due)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _in_time, work, due)
 
     def _flush(self) -> None:
         """Run what waits for models that are free: here if that is quick, else in a thread."""
@@ -115,15 +114,23 @@ class Scheduler:
             _settle(jobs, _answered(model, jobs))
         else:
             self._busy.add(model)
-            self._threaded += len(jobs)
             running = asyncio.get_running_loop().run_in_executor(self._threads, _answered, model, jobs)
             running.add_done_callback(lambda done: self._finished(model, jobs, done.result()))
 
     def _finished(self, model: Model, jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
         self._busy.discard(model)
-        self._threaded -= len(jobs)
         _settle(jobs, results)
         self._flush()
+
+
+def _late() -> DeadlineExceeded:
+    return DeadlineExceeded("The deadline passed before the rows had their turn, and they were not run.")
+
+
+def _in_time(work: Callable[[], T], due: float) -> T:
+    if due < monotonic():
+        raise _late()
+    return work()
 
 
 def _settle(jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None:
@@ -133,8 +140,11 @@ def _settle(jobs: Sequence[Job], results: Sequence[Answers | Exception]) -> None
 
 
 def _next(waiting: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-    """The jobs of the next run, in order of arrival, and those left for later. Those that are gone are in neither."""
-    live = [job for job in waiting if not job.gone]
+    """The jobs of the next run, in order of arrival, and those left for later. Those gone or overdue are in neither."""
+    now = monotonic()
+    for job in (job for job in waiting if job.due < now and not job.gone):
+        job.settle(_late())
+    live = [job for job in waiting if job.due >= now and not job.gone]
     if not live or len(live[0].rows) > MERGED_ROWS:
         return live[:1], live[1:]
     taken: list[Job] = []

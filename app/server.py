@@ -1,17 +1,70 @@
-"""uvicorn, as it is run here."""
+"""uvicorn, as it is run here, and how it ends: unready, a while of grace, no more accepted, all answered, exit 0."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from types import FrameType
+
 import uvicorn
+from uvicorn.supervisors import multiprocess
 
 from app.direct import Protocol
 from app.logs import configuration
+from app.protocols.native import Predictions
 from app.settings import Settings
+
+GOODBYE = (b"connection", b"close")
+"""What answers say while the server ends, so that clients turn to another replica by themselves."""
+
+
+class Server(uvicorn.Server):
+    """SIGTERM ends it after the grace, SIGINT (Ctrl-C) without; a second signal ends it where it stands."""
+
+    _told = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as a signal handler
+        if self._told:
+            os._exit(128 + sig)
+        self._told = True
+        grace = Settings().grace_seconds if sig == signal.SIGTERM else 0
+        asyncio.get_running_loop().call_soon_threadsafe(self._leave, grace)
+
+    def _leave(self, grace: float) -> None:
+        app = getattr(self.config, "loaded_app", None)
+        for each in (app, getattr(app, "app", None)):  # it may stand within one that keeps records
+            if isinstance(each, Predictions):
+                each.leave()
+        self.config.encoded_headers.append(GOODBYE)
+        self.server_state.default_headers = [*self.server_state.default_headers, GOODBYE]
+        asyncio.get_running_loop().call_later(grace, setattr, self, "should_exit", True)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but at the end the signal is not raised again: a server that was told to end has done well."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
+
+
+class Worker(multiprocess.Process):
+    """One of several processes."""
+
+    @cached_property
+    def server(self) -> uvicorn.Server:
+        return Server(config=self.config)
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal: it stops accepting, finishes what is running, and returns."""
-    uvicorn.run(
+    """Serve until a signal."""
+    config = uvicorn.Config(
         "app.main:create_app",
         factory=True,
         host=settings.host,
@@ -27,3 +80,8 @@ def run(settings: Settings) -> None:
         timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first
         timeout_graceful_shutdown=30,
     )
+    if settings.workers > 1:
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no other way to say what its workers run
+        multiprocess.Multiprocess(config, sockets=[config.bind_socket()]).run()
+    else:
+        Server(config).run()

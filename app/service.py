@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Protocol, TypeVar
 
+from app.admission import Admission
 from app.answers import Answers
 from app.errors import ServingError
 from app.predictor import Model
@@ -30,23 +32,28 @@ class Service:
 
     repository: Repository
     scheduler: Scheduler
+    admission: Admission
     observers: Sequence[Observer]
     max_body_bytes: int
     max_rows: int
+    body_seconds: float
 
     def model(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
         """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""
         return self.repository.get(name, version, alias)
 
-    def predict(self, model: Model, rows: Sequence[Any]) -> Awaitable[Answers]:
-        """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed."""
-        if len(rows) > MERGED_ROWS:
-            return self.alone(partial(model.answer, rows), model.seconds_per_row * len(rows))
-        return self.scheduler.submit(model, rows)
+    def predict(self, model: Model, rows: Sequence[Any], due: float = inf) -> Awaitable[Answers]:
+        """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed.
 
-    def alone(self, work: Callable[[], T], seconds: float) -> Awaitable[T]:
+        `due` is when, by time.monotonic(), it is too late to run them: then awaiting it raises DeadlineExceeded.
+        """
+        if len(rows) > MERGED_ROWS:
+            return self.alone(partial(model.answer, rows), model.seconds_per_row * len(rows), due)
+        return self.scheduler.submit(model, rows, due)
+
+    def alone(self, work: Callable[[], T], seconds: float, due: float = inf) -> Awaitable[T]:
         """What some work returns that shares its run with no other; `seconds` is what it is expected to take."""
-        return self.scheduler.alone(work, seconds)
+        return self.scheduler.alone(work, seconds, due)
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
         for observer in self.observers:

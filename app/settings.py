@@ -34,6 +34,15 @@ class Settings(BaseSettings):
         description="Look for new bundles and moved aliases every so many seconds; 0 only when asked to (reload).",
     )
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="Largest body, counted after decompression.")
+    in_flight_requests: int = Field(
+        default=128, ge=1, description="Requests that may be in flight; more are refused by 503 at once."
+    )
+    in_flight_rows: int = Field(default=50_000, ge=1, description="Rows that may be in flight.")
+    in_flight_bytes: int = Field(default=64 * 2**20, ge=1, description="Bytes of bodies that may be on their way.")
+    body_seconds: float = Field(default=30.0, gt=0, description="How long a body may take to come.")
+    grace_seconds: float = Field(
+        default=1.0, ge=0, description="After SIGTERM: not ready, and yet answering, before no more is accepted."
+    )
     max_rows: int = Field(default=10_000, ge=1, description="Most rows in one request.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line shown."

@@ -35,13 +35,13 @@ def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Pope
     address = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [SERVEFN, "serve", "--port", str(port), *options],
-        env={**os.environ, "SERVEFN_MODELS": str(MODELS), **environment},
+        env={**os.environ, "SERVEFN_MODELS": str(MODELS), "SERVEFN_GRACE_SECONDS": "0", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        until(lambda: process.poll() is not None or ready(address))
+        until(lambda: process.poll() is not None or ready(address), 60)
         yield process, address
     finally:
         process.terminate()  # not kill: a supervisor that is killed leaves its workers behind

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,7 +15,6 @@ from app import load
 from app.main import create_app
 from app.metrics import Metrics
 from app.repository import Catalogue
-from app.scheduler import Scheduler
 from app.settings import Settings
 from tests.conftest import MODELS
 from tests.test_native import IRIS
@@ -80,27 +77,8 @@ def test_a_model_that_is_no_longer_served_is_not_shown() -> None:
     assert b'servefn_models{state="served"} 0.0' in metrics.text()
 
 
-def test_requests_that_wait_or_run_are_in_flight(fresh: TestClient) -> None:
+def test_nothing_is_in_flight_when_all_is_answered(fresh: TestClient) -> None:
     until(lambda: samples(fresh).get(("servefn_requests_in_flight",)) == 0)
-
-    async def waiting() -> tuple[int, int, int]:
-        scheduler, started, ended = Scheduler(1), Event(), Event()
-
-        def work() -> None:
-            started.set()
-            ended.wait(10)
-
-        model = load(MODELS / "iris" / "1")
-        scheduler.submit(model, model.codec.rows([IRIS]))
-        running = asyncio.ensure_future(scheduler.alone(work, 1.0))
-        found = scheduler.in_flight
-        await asyncio.to_thread(started.wait, 10)
-        during = scheduler.in_flight
-        ended.set()
-        await running
-        return found, during, scheduler.in_flight
-
-    assert asyncio.run(waiting()) == (1, 1, 0)
 
 
 WORKER = """

@@ -56,7 +56,7 @@ def _written(flat: Mapping[str, columns.Column]) -> str:
 def _parsed(content: bytes) -> tuple[list[str], list[list[str]]]:
     """The header and the lines, blank ones left out. Raises MalformedBody."""
     try:
-        lines = [line for line in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True) if line]
+        lines = [line for line in csv.reader(io.StringIO(str(content, "utf-8-sig"), newline=""), strict=True) if line]
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not belong there.") from error
     except csv.Error as error:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 
 from starlette.types import Message, Receive, Scope
 
-from app.errors import TooLarge
+from app.admission import Place
+from app.errors import BodyTimeout, MalformedBody, TooLarge
 from app.protocols.coding import Unfolded, unfolded
 
 PLAIN = b"application/json"
 ACCEPTED = (b"*/*", PLAIN)
 """What the headers Content-Type and Accept say when there is nothing to negotiate."""
+
+
+DEADLINE = b"servefn-timeout-ms"
+"""The header by which a client says how long it waits. Rows whose turn comes later are not run."""
 
 
 class ClientGone(Exception):
@@ -32,6 +40,44 @@ def plain(scope: Scope, limit: int) -> bool:
     return True
 
 
+def announced(scope: Scope) -> int:
+    """The bytes of the body that is to come, as the client says; 0 where it does not."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
+
+
+def due(scope: Scope) -> float:
+    """When, by time.monotonic(), the client no longer waits. Raises MalformedBody."""
+    for name, value in scope["headers"]:
+        if name == DEADLINE:
+            if not value.isdigit():
+                raise MalformedBody(f"{DEADLINE.decode()} must be a whole number of milliseconds.")
+            return time.monotonic() + int(value) / 1000
+    return math.inf
+
+
+def taking(receive: Receive, place: Place, seconds: float) -> Receive:
+    """What the body is received by: it has so many seconds to come, and takes its place when it is there."""
+    end = asyncio.get_running_loop().time() + seconds
+    more = True
+
+    async def received() -> Message:
+        nonlocal more
+        try:
+            async with asyncio.timeout_at(end if more else None):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTimeout(f"The body did not come within {seconds:g} seconds.") from None
+        if more and not message.get("more_body"):
+            more = False
+            place.enter()
+        return message
+
+    return received
+
+
 async def read(receive: Receive, limit: int) -> bytes:
     """The whole body as it came. Raises TooLarge or ClientGone."""
     message = await receive()
@@ -48,7 +94,7 @@ async def decoded(scope: Scope, receive: Receive, coding: bytes, limit: int) -> 
 
     A body that is announced as too long is not waited for.
     """
-    if int(dict(scope["headers"]).get(b"content-length", b"0")) > limit:
+    if announced(scope) > limit:
         raise too_large(limit)
     reader = unfolding(coding)
     if reader is None:

@@ -24,15 +24,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.admission import PARKED, Place
 from app.answers import Answers
 from app.bundle import Certificate
 from app.codec import Batch
 from app.decision import Policy
-from app.errors import FAILED, InternalError, ServingError
+from app.errors import FAILED, InternalError, Overloaded, ServingError
 from app.formats.json import columnar, keyed, online
 from app.predictor import Model
 from app.protocols import body
 from app.protocols.coding import PAYS
+from app.protocols.lines import Stream
 from app.protocols.problem import described, problem
 from app.protocols.tables import Reply, Tables, packed
 from app.repository import Catalogue, Rejected
@@ -103,23 +105,28 @@ class Operation:
     async def predict(self, model: Model, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         try:
-            limit = self.service.max_body_bytes
-            content = await body.read(receive, limit) if body.plain(scope, limit) else None
-            if content is None or columnar(content) or (scope["query_string"] and model.signature.policy):
-                reply = await self.tables.reply(model, scope, receive, content)
-            else:
-                batch = self.decode(model, content, self.service.max_rows)
-                answers = await self.service.predict(model, batch.rows)
-                reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, len(batch.rows))
-                if len(reply.content) >= PAYS:
-                    reply = await packed(self.service, scope, reply)
+            with Place(self.service.admission, body.announced(scope)) as place:
+                reply = await self._reply(model, scope, receive, place)
+            await reply(send)
         except body.ClientGone:
             return
         except Exception as failure:  # nobody else stands between this and the server
+            scope[PARKED] = isinstance(failure, Overloaded)
             await self.refuse(model, failure)(scope, receive, send)
             return
-        await reply(send)
         self.service.answered(model, reply.rows, time.perf_counter() - started)
+
+    async def _reply(self, model: Model, scope: Scope, receive: Receive, place: Place) -> Reply | Stream:
+        limit, due, content = self.service.max_body_bytes, body.due(scope), None
+        if body.plain(scope, limit):
+            content = await body.read(body.taking(receive, place, self.service.body_seconds), limit)
+        if content is None or columnar(content) or (scope["query_string"] and model.signature.policy):
+            return await self.tables.reply(model, scope, receive, content, place, due)
+        batch = self.decode(model, content, self.service.max_rows)
+        place.hold(len(batch.rows))
+        answers = await self.service.predict(model, batch.rows, due)
+        reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, len(batch.rows))
+        return await packed(self.service, scope, reply) if len(reply.content) >= PAYS else reply
 
     def refuse(self, model: Model, failure: Exception) -> Response:
         """What a client is told of a failure, which the observers and, if it is ours, the log are told too."""
@@ -134,10 +141,14 @@ class Predictions:
     """The predictions straight from the server, with neither router nor middleware; all else is the application's."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
-        self.app, self._repository = app, service.repository
+        self.app, self._repository, self._admission = app, service.repository, service.admission
         self._operations = _operations(service)
         self._catalogue = Catalogue()
         self._targets: Targets = {}
+
+    def leave(self) -> None:
+        """Be ready for no more: the process has been told to stop."""
+        self._admission.leaving = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         post = scope["type"] == "http" and scope["method"] == "POST"

@@ -9,7 +9,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.errors import NotReady
+from app.admission import Admission
+from app.errors import NotReady, Overloaded
 from app.metrics import Metrics
 from app.protocols.problem import described
 from app.repository import Repository
@@ -18,7 +19,7 @@ STATIC = Path(__file__).parents[1] / "static"
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def router(repository: Repository, metrics: Metrics) -> APIRouter:
+def router(repository: Repository, admission: Admission, metrics: Metrics) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/health/live", tags=["health"], summary="The process answers")
@@ -28,12 +29,16 @@ def router(repository: Repository, metrics: Metrics) -> APIRouter:
     @routes.get(
         "/health/ready",
         tags=["health"],
-        summary="The models are loaded and have replayed their rows",
-        responses={503: described("Not yet, or no model can be served.")},
+        summary="The models have replayed their rows, and the replica is neither stopping nor overloaded",
+        responses={503: described("Not yet, not now, or no longer.")},
     )
     async def ready() -> dict[str, bool]:
         if not repository.ready:
             raise NotReady("No model can be served." if repository.loaded else "The models are still being loaded.")
+        if admission.leaving:
+            raise NotReady("This replica is stopping.")
+        if admission.full:
+            raise Overloaded("More is in flight here than is taken.")
         return {"ready": True}
 
     @routes.get("/metrics", tags=["health"], summary="Metrics for Prometheus", response_class=Response)

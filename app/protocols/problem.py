@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from app.errors import InvalidRequest, NotReady, ServingError
+from app.errors import InvalidRequest, ServingError
 from app.protocols.statuses import status
 
 MEDIA_TYPE = "application/problem+json"
@@ -69,5 +69,5 @@ def problem(error: ServingError) -> ProblemResponse:
     members: dict[str, Any] = {}
     if isinstance(error, InvalidRequest):
         members = {"faults": [found.document() for found in error.faults], "faults_total": error.total}
-    headers = {"retry-after": "1"} if isinstance(error, NotReady) else None
+    headers = {"retry-after": str(error.retry_seconds)} if error.retry_seconds else None
     return ProblemResponse(status(error), error.code, error.message, headers, **members)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from app.admission import Place
 from app.columns import Question, Terms
 from app.decision import effective
 from app.errors import InvalidRequest
@@ -54,26 +55,32 @@ class Tables:
     service: Service
     keyed: bool
 
-    async def reply(self, model: Model, scope: Scope, receive: Receive, content: bytes | None) -> Reply | Stream:
+    async def reply(
+        self, model: Model, scope: Scope, receive: Receive, content: bytes | None, place: Place, due: float
+    ) -> Reply | Stream:
         """The answer to a body that has come already or is to be read. Raises a ServingError or ClientGone."""
         about = head(scope)
         if about.given is about.wanted is lines.FORMAT:
             return self._stream(model, scope, receive, about)
-        limit = self.service.max_body_bytes
         if content is None:
-            content = await body.decoded(scope, receive, about.coding, limit)
-        return await self._answered(model, scope, about, content)
+            receive = body.taking(receive, place, self.service.body_seconds)
+            content = await body.decoded(scope, receive, about.coding, self.service.max_body_bytes)
+        return await self._answered(model, scope, about, content, place, due)
 
-    async def _answered(self, model: Model, scope: Scope, about: Head, content: bytes) -> Reply:
+    async def _answered(
+        self, model: Model, scope: Scope, about: Head, content: bytes, place: Place, due: float
+    ) -> Reply:
         terms = self._terms(model, scope)
         read = partial(about.given.decode, model, content, terms)
-        question = await self.service.alone(read, SECONDS_PER_BYTE * len(content))
+        question = await self.service.alone(read, SECONDS_PER_BYTE * len(content), due)
+        place.hold(question.rows)
         question = replace(question, parameters={**(terms.parameters or {}), **(question.parameters or {})})
         seconds = (model.seconds_per_row + SECONDS_PER_ROW) * question.rows
-        reply = await self.service.alone(partial(_reply, model, about, question), seconds)
+        reply = await self.service.alone(partial(_reply, model, about, question), seconds, due)
         return await packed(self.service, scope, reply)
 
     def _stream(self, model: Model, scope: Scope, receive: Receive, about: Head) -> Stream:
+        self.service.admission.check()
         key = key_field(model, scope) if self.keyed else None
         said = parameters(model, scope)
         headers = _headers(model, about, said)

@@ -1,0 +1,230 @@
+"""Overload: what is taken is answered, what is not is told at once, and nothing is lost count of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from app.admission import Admission, Place
+from app.errors import Overloaded
+from app.intake import LARGE
+from app.main import create_app
+from app.protocols.native import Predictions
+from app.settings import Settings
+from tests.conftest import MODELS
+from tests.test_cli import serving
+from tests.test_direct import converse
+from tests.test_native import IRIS, JSON, body
+from tests.test_server import POST, length, talk
+from tests.waiting import until
+
+
+def app(**bounds: int) -> Predictions:
+    app = create_app(Settings(models=MODELS, **bounds))  # type: ignore[arg-type]  # pydantic reads them
+    assert isinstance(app, Predictions)
+    app._repository.load()
+    return app
+
+
+def test_what_is_taken_is_given_back() -> None:
+    admission = Admission(2, 100, 1000)
+    with Place(admission, 600) as place, Place(admission, 400):
+        place.enter()
+        place.hold(7)
+        assert (admission.requests, admission.rows, admission.bytes) == (1, 7, 1000)
+    place = Place(admission, 10)
+    with pytest.raises(ZeroDivisionError), place:
+        1 // (place.enter() or 0)  # type: ignore[func-returns-value]  # it fails while it has its place
+    assert (admission.requests, admission.rows, admission.bytes) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("requests", "rows", "size"), [(1, 100, 1000), (9, 5, 1000), (9, 100, 50)])
+def test_each_bound_holds(requests: int, rows: int, size: int) -> None:
+    admission = Admission(requests, rows, size)
+    with Place(admission, 50) as first:
+        first.enter()
+        first.hold(5)
+        with pytest.raises(Overloaded), Place(admission, 1) as second:
+            second.enter()
+    with Place(admission, size + 1) as alone:
+        alone.enter()
+
+
+def test_of_many_in_one_turn_the_first_are_answered_and_the_others_told_to_come_again() -> None:
+    """Five connections whose requests are read before any is run."""
+
+    async def burst() -> list[bytes]:
+        narrow = app(in_flight_requests=2)
+        request = POST + length(body(IRIS)) + body(IRIS)
+        found = await asyncio.gather(*(converse(narrow, request) for _ in range(5)))
+        assert narrow._admission.requests == narrow._admission.rows == 0
+        return [b"".join(transport.written) for transport in found]
+
+    answers = asyncio.run(burst())
+    assert [answer[9:12] for answer in answers] == [b"200", b"200", b"503", b"503", b"503"]
+    head, content = answers[-1].split(b"\r\n\r\n")
+    assert b"retry-after: 1" in head
+    assert json.loads(content)["error"] == "overloaded"
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_client_that_leaves_takes_no_place_with_it(leave: bool) -> None:
+    narrow = app()
+    asyncio.run(converse(narrow, POST + length(body(IRIS)) + body(IRIS), leave=leave))
+    assert narrow._admission.requests == narrow._admission.rows == 0
+
+
+def test_every_way_through_the_service_gives_back_what_it_took() -> None:
+    narrow = app()
+    with TestClient(narrow) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        url = "/models/iris/predict"
+        for content, headers in [
+            (body(IRIS), JSON),
+            (body(*[IRIS] * 500), JSON),
+            (b"{", JSON),
+            (b"x" * 3, {"content-type": "text/csv"}),
+            (json.dumps(IRIS).encode(), {"content-type": "application/x-ndjson"}),
+            (body(IRIS), {**JSON, "content-encoding": "gzip"}),
+            (body(IRIS), {**JSON, "servefn-timeout-ms": "0"}),
+        ]:
+            client.post(url, content=content, headers=headers)
+    admission = narrow._admission
+    assert (admission.requests, admission.rows, admission.bytes) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("rows", [1, 500])
+@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
+def test_what_comes_too_late_is_not_run(rows: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    csv = "\n".join([",".join(IRIS), *[",".join(map(str, IRIS.values()))] * rows]).encode()
+    content = csv if kind == "text/csv" else body(*[IRIS] * rows)
+    with TestClient(app()) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        headers = {"content-type": kind, "servefn-timeout-ms": "60000"}
+        assert client.post("/models/iris/predict", content=content, headers=headers).status_code == 200
+        runs: list[int] = []
+        monkeypatch.setattr("app.predictor.Model.run", lambda *_: runs.append(1))
+        answer = client.post("/models/iris/predict", content=content, headers={**headers, "servefn-timeout-ms": "0"})
+        assert (answer.status_code, answer.json()["error"], runs) == (504, "deadline_exceeded", [])
+        answer = client.post("/models/iris/predict", content=content, headers={**headers, "servefn-timeout-ms": "soon"})
+        assert (answer.status_code, answer.json()["error"]) == (400, "malformed_body")
+
+
+def test_ready_says_when_it_is_not() -> None:
+    narrow = app(in_flight_requests=1)
+    with TestClient(narrow) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        narrow._admission.enter()
+        assert client.get("/health/ready").json()["error"] == "overloaded"
+        narrow._admission.leave(0)
+        assert client.get("/health/ready").status_code == 200
+        narrow.leave()
+        assert client.get("/health/ready").json()["error"] == "not_ready"
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with serving(SERVEFN_BODY_SECONDS="1", SERVEFN_IN_FLIGHT_REQUESTS="4") as found:
+        yield found
+
+
+@pytest.mark.parametrize("size", [len(body(IRIS)), 9_000, 4 * LARGE])
+def test_who_sends_slowly_takes_nobody_s_place(slow: tuple[subprocess.Popen[str], str], size: int) -> None:
+    address = slow[1]
+    port = int(address.rsplit(":", 1)[1])
+    drips = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(20)]
+    for drip in drips:
+        drip.sendall(POST + b"content-length: %d\r\n\r\n{" % size)
+    assert httpx.post(f"{address}/models/iris/predict", content=body(IRIS), headers=JSON).status_code == 200
+    if size > len(body(IRIS)):
+        time.sleep(1.2)
+        assert drips[0].recv(12) == b"HTTP/1.1 408"
+    for drip in drips:
+        drip.close()
+    assert httpx.post(f"{address}/models/iris/predict", content=body(IRIS), headers=JSON).status_code == 200
+
+
+def test_under_ten_times_the_load_every_answer_is_right_or_an_honest_503() -> None:
+    statuses: Counter[int] = Counter()
+    with serving(SERVEFN_IN_FLIGHT_REQUESTS="4") as (process, address):
+
+        async def client(http: httpx.AsyncClient) -> None:
+            for _ in range(20):
+                answer = await http.post(f"{address}/models/iris/predict", content=body(*[IRIS] * 40), headers=JSON)
+                statuses[answer.status_code] += 1
+                if answer.status_code == 200:
+                    assert len(answer.json()["predictions"]) == 40
+                else:
+                    assert answer.headers["retry-after"] == "1"
+                    break
+
+        async def crowd() -> None:
+            limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+            async with httpx.AsyncClient(timeout=30, limits=limits) as http:
+                await asyncio.gather(*(client(http) for _ in range(40)))
+
+        asyncio.run(crowd())
+        assert process.poll() is None
+        assert httpx.get(f"{address}/health/ready").status_code == 200
+    assert set(statuses) <= {200, 503}
+    assert statuses[200] > 0
+
+
+def test_sigterm_is_announced_then_obeyed_and_exits_with_0() -> None:
+    with serving(SERVEFN_GRACE_SECONDS="2") as (process, address):
+        port = int(address.rsplit(":", 1)[1])
+        with httpx.Client() as kept:
+            assert kept.get(f"{address}/health/ready").status_code == 200
+            process.send_signal(signal.SIGTERM)
+            until(lambda: httpx.get(f"{address}/health/ready").status_code == 503)
+            answer = kept.post(f"{address}/models/iris/predict", content=body(IRIS), headers=JSON)
+            assert answer.status_code == 200
+            assert answer.headers["connection"] == "close"
+            assert talk(port, POST + length(body(IRIS)) + body(IRIS)).startswith(b"HTTP/1.1 200")
+            assert httpx.get(f"{address}/health/live").status_code == 200
+        assert process.wait(20) == 0
+
+
+def test_a_second_signal_ends_it_where_it_stands() -> None:
+    with serving(SERVEFN_GRACE_SECONDS="60") as (process, address):
+        process.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(f"{address}/health/ready").status_code == 503)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 128 + signal.SIGTERM
+
+
+def test_ctrl_c_needs_no_grace() -> None:
+    with serving(SERVEFN_GRACE_SECONDS="60") as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_workers_end_as_one_process_does() -> None:
+    with serving("--workers", "2", SERVEFN_GRACE_SECONDS="0") as (process, address):
+        lost: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                httpx.post(f"{address}/models/iris/predict", content=body(IRIS), headers=JSON)
+            except httpx.HTTPError as error:
+                lost.append(error)
+
+        clients = [threading.Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not lost
