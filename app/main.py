@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp
 
 from app import cpu, openapi, schema
 from app.admission import Admission
+from app.drift import Drift
 from app.errors import FAILED, InternalError, ServingError, quoted
 from app.keeper import Keeper
 from app.metrics import Metrics
@@ -26,7 +28,7 @@ from app.protocols import admin, native, operations
 from app.protocols.problem import ProblemResponse, problem
 from app.pulse import pulse
 from app.record import Noting, Recording, access
-from app.repository import Repository
+from app.repository import Catalogue, Repository
 from app.scheduler import Scheduler
 from app.service import Observer, Service
 from app.settings import Settings
@@ -45,26 +47,16 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     metrics = Metrics()
     readers = [access] if settings.access_log else []
     observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
-    service = Service(
-        repository=repository,
-        scheduler=Scheduler(cpu.available()),
-        admission=Admission(settings.in_flight_requests, settings.in_flight_rows, settings.in_flight_bytes),
-        observers=observers,
-        max_body_bytes=settings.max_body_bytes,
-        max_rows=settings.max_rows,
-        body_seconds=settings.body_seconds,
-    )
-    keeper = Keeper(repository, metrics.serving, _look(settings))
-
-    def look() -> None:
-        metrics.running(service.admission.requests)
+    service = _service(settings, repository, observers)
+    display = Display(service, metrics, Drift() if settings.drift else None)
+    keeper = Keeper(repository, display.serving, _look(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         def ready() -> None:
             _greet(f"http://{settings.host}:{settings.port}", repository)
 
-        async with keeper.keeping(ready), pulse(look):
+        async with keeper.keeping(ready), pulse(display.look):
             yield
 
     app = FastAPI(
@@ -83,6 +75,39 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     _handle_errors(app)
     predictions = native.Predictions(app, service)
     return Recording(predictions, readers) if readers else predictions
+
+
+@dataclass(frozen=True)
+class Display:
+    """Shows in the metrics what is not counted as it happens."""
+
+    service: Service
+    metrics: Metrics
+    drift: Drift | None
+
+    def serving(self, catalogue: Catalogue) -> None:
+        """To be called when other models are served."""
+        self.metrics.serving(catalogue)
+        if self.drift:
+            self.drift.serving(catalogue)
+
+    def look(self) -> None:
+        """To be called now and then."""
+        self.metrics.running(self.service.admission.requests)
+        for model, found in self.drift.looks() if self.drift else ():
+            self.metrics.drifted(model, found)
+
+
+def _service(settings: Settings, repository: Repository, observers: Sequence[Observer]) -> Service:
+    return Service(
+        repository=repository,
+        scheduler=Scheduler(cpu.available()),
+        admission=Admission(settings.in_flight_requests, settings.in_flight_rows, settings.in_flight_bytes),
+        observers=observers,
+        max_body_bytes=settings.max_body_bytes,
+        max_rows=settings.max_rows,
+        body_seconds=settings.body_seconds,
+    )
 
 
 def _look(settings: Settings) -> float:

@@ -6,6 +6,7 @@ the error table, never from a request, so that no client can add a series.
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,11 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from app.drift import Look, watched
 from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Catalogue
+from app.signature import Feature
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds. A small model answers in the first."""
@@ -46,6 +49,16 @@ class Series(NamedTuple):
     answered: Counter
     rows: Counter
     seconds: Histogram
+
+
+class FeatureSeries(NamedTuple):
+    """What is shown of one feature."""
+
+    psi: Gauge
+    missing: Gauge
+    unseen: Counter
+    below: Counter
+    above: Counter
 
 
 class Metrics:
@@ -92,6 +105,7 @@ class Metrics:
             MODEL,
             multiprocess_mode="livemax",
         )
+        self._features = _Features(self.registry)
         if MULTIPROCESS not in os.environ:
             ProcessCollector(registry=self.registry)
 
@@ -122,6 +136,7 @@ class Metrics:
         """Show no model. What processes share cannot be taken back, but it can be 0."""
         for shown in self._shown:
             shown.set(0)
+        self._features.forget()
         if MULTIPROCESS not in os.environ:
             self._info.clear()
             self._load_seconds.clear()
@@ -129,6 +144,10 @@ class Metrics:
     def running(self, requests: int) -> None:
         """Say how many requests wait for a run or are in one."""
         self._running.set(requests)
+
+    def drifted(self, model: Model, look: Look) -> None:
+        """Show what was found of a model's features."""
+        self._features.show(model, look)
 
     def _begin(self, model: Model) -> Series:
         """The series of a model, found once: finding them costs more than counting."""
@@ -147,6 +166,62 @@ class Metrics:
             MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library leaves it bare
             return generate_latest(everyone)
         return generate_latest(self.registry)
+
+
+class _Features:
+    """What is shown of the features of each model; of several workers, what the one that looked last knows."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._series: dict[Model, list[FeatureSeries]] = {}
+        feature = (*MODEL, "feature")
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livemostrecent")
+        counter = partial(Counter, registry=registry)
+        self._psi = gauge("servefn_feature_psi", "Population Stability Index against the training rows.", feature)
+        self._missing = gauge("servefn_feature_missing_ratio", "Rows without a value, of those sampled.", feature)
+        self._trained = gauge("servefn_feature_training_missing_ratio", "Training rows without a value.", feature)
+        self._unseen = counter("servefn_feature_unseen", "Categories sampled that training had not.", feature)
+        self._outside = counter(
+            "servefn_feature_out_of_range", "Values sampled outside of the training range.", [*feature, "side"]
+        )
+        self._rows = counter("servefn_drift_rows", "Rows sampled for drift, and dropped.", [*MODEL, "outcome"])
+
+    def show(self, model: Model, look: Look) -> None:
+        names = _names(model)
+        self._rows.labels(*names, "sampled").inc(look.rows)
+        self._rows.labels(*names, "dropped").inc(look.dropped)
+        found = zip(look.psi, look.missing, look.unseen, look.below, look.above, strict=True)
+        for series, (psi, missing, *counts) in zip(self._of(model), found, strict=False):
+            series.psi.set(psi)
+            series.missing.set(missing)
+            for counter, count in zip(series[2:], counts, strict=True):
+                if count:
+                    counter.inc(int(count))
+
+    def forget(self) -> None:
+        """Know nothing of any feature. What processes share cannot be taken back, but it can be no number."""
+        for series in (one for each in self._series.values() for one in each):
+            series.psi.set(math.nan)
+            series.missing.set(math.nan)
+        self._series.clear()
+        if MULTIPROCESS not in os.environ:
+            for gauge in (self._psi, self._missing, self._trained):
+                gauge.clear()
+
+    def _of(self, model: Model) -> list[FeatureSeries]:
+        if model not in self._series:
+            self._series[model] = [self._begin(*_names(model), feature) for feature in watched(model.signature)]
+        return self._series[model]
+
+    def _begin(self, name: str, version: str, feature: Feature) -> FeatureSeries:
+        names = name, version, feature.name
+        self._trained.labels(*names).set(feature.training.missing)
+        return FeatureSeries(
+            self._psi.labels(*names),
+            self._missing.labels(*names),
+            self._unseen.labels(*names),
+            self._outside.labels(*names, "below"),
+            self._outside.labels(*names, "above"),
+        )
 
 
 def _names(model: Model) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it when it is imported
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Model:
         """About what a row costs in a small batch, as `load` measured it."""
         self.load_seconds = 0.0
         """How long `load` took."""
+        self.watch: Callable[[Tensors], None] | None = None
+        """Told of the tensors of each run that went well, once there is somebody to tell."""
         self._session = _session(bundle, threads or cpu.available())
         self._outputs = [output.name for output in self.signature.outputs]
         self._classes = {output.name: labels(output.classes) for output in self.signature.outputs if output.classes}
@@ -57,6 +59,8 @@ class Model:
             answers = dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
         except Exception as error:  # onnxruntime's errors share no other base
             raise PredictionFailed(f"Model '{self.name}' version {self.version} failed to run.") from error
+        if self.watch:
+            self.watch(tensors)
         for name, classes in self._classes.items():
             answers[name] = classes[answers[name]]
         if self.signature.conformal:

@@ -49,3 +49,4 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field(default="text", description="What the log is written as.")
     access_log: bool = Field(default=False, description="Log a line for each request; they take the slower way then.")
+    drift: bool = Field(default=True, description="Hold a sample of the rows against the training data, for /metrics.")

@@ -63,12 +63,22 @@ LIMITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What the training sample held of a feature. Numeric features have a range, and quantiles at 0, 0.1, … 1."""
+    """What the training sample held of a feature. Numeric features have a range, and quantiles at 0, 0.1, … 1.
+
+    `shares` are those of the values that were there: of numbers between the `edges`, each bin with its upper one; of
+    booleans, false and true; of texts, in each of the feature's categories.
+    """
 
     missing: float = 0.0
     minimum: float | None = None
     maximum: float | None = None
     quantiles: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The deciles within the range, each once: a value that fills several makes one bin of them."""
+        return tuple(dict.fromkeys(self.quantiles[1:-1]))
 
 
 @dataclass(frozen=True, kw_only=True)

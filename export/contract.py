@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -145,7 +146,7 @@ class _Prober:
             description=declared.description,
             unit=declared.unit,
             example=self._row[column.name],
-            training=_training(column),
+            training=_training(column, categories),
         )
 
     def together(self, features: Sequence[Feature], declared: Mapping[str, Declared]) -> Sequence[Feature]:
@@ -240,15 +241,25 @@ def _within(feature: Feature, declared: Declared, magnitude: float) -> Feature:
     )
 
 
-def _training(column: SampleColumn) -> Training:
+def _training(column: SampleColumn, categories: Sequence[Scalar]) -> Training:
     missing = float(column.holes.mean())
-    if column.datatype in (Datatype.BOOL, Datatype.BYTES):
-        return Training(missing=missing)
+    if column.datatype is Datatype.BYTES:
+        return Training(missing=missing, shares=_shares(column.wire(), categories))
+    if column.datatype is Datatype.BOOL:
+        return Training(missing=missing, shares=_shares(column.wire(), (False, True)))
     numbers = column.numbers()
     quantiles = np.quantile(numbers, np.linspace(0, 1, 11)).tolist()
-    return Training(
+    found = Training(
         missing=missing, minimum=float(numbers.min()), maximum=float(numbers.max()), quantiles=tuple(quantiles)
     )
+    counts = np.bincount(np.searchsorted(found.edges, numbers), minlength=len(found.edges) + 1)
+    return replace(found, shares=tuple((counts / len(numbers)).tolist()))
+
+
+def _shares(values: Sequence[Scalar | None], categories: Sequence[Scalar]) -> tuple[float, ...]:
+    """How much of the values that are there each category is."""
+    counts = Counter(value for value in values if value is not None)
+    return tuple(counts[category] / max(1, counts.total()) for category in categories)
 
 
 def _like(datatype: Datatype, value: Scalar) -> Scalar:

@@ -47,6 +47,20 @@ def test_names_types_and_missing_values_come_from_the_sample(mixed: Any, tmp_pat
     assert len(training.quantiles) == 11
 
 
+def test_the_training_shares_are_those_of_the_sample(mixed: Any, tmp_path: Path) -> None:
+    found = features(mixed, MIXED, tmp_path)
+    for name in ("size (cm)", "count", "weight"):
+        training, values = found[name].training, MIXED[name].dropna().to_numpy(float)
+        bins = zip((-np.inf, *training.edges), (*training.edges, np.inf), strict=True)
+        expected = [((values > low) & (values <= high)).mean() for low, high in bins]
+        assert training.shares == pytest.approx(expected)
+    colours = MIXED["colour"].dropna()
+    assert found["colour"].training.shares == pytest.approx(
+        [(colours == one).mean() for one in found["colour"].categories]
+    )
+    assert found["1st"].training.shares == pytest.approx([1 - MIXED["1st"].mean(), MIXED["1st"].mean()])
+
+
 def test_the_examples_are_one_row_that_works(mixed: Any, tmp_path: Path) -> None:
     report = export_model(mixed, MIXED, tmp_path, "model")
     row = {feature.name: feature.example for feature in report.signature.features}

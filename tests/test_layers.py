@@ -25,6 +25,7 @@ LEVELS = [
     ["app.aliases", "app.scheduler"],
     ["app.repository"],
     ["app.service", "app.keeper"],
+    ["app.drift"],
     ["app.metrics", "app.record", "app.protocols.statuses", "app.protocols.coding"],
     ["app.protocols.body", "app.protocols.negotiation"],
     ["app.protocols.lines"],
