@@ -32,3 +32,7 @@ class Extra:
 pyarrow: Any = Extra("pyarrow")
 parquet: Any = Extra("pyarrow.parquet", package="pyarrow")  # a look at the module itself would import the package
 zstd: Any = Extra("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+trace: Any = Extra("opentelemetry.trace", package="opentelemetry.sdk")
+sdk: Any = Extra("opentelemetry.sdk.trace")
+export: Any = Extra("opentelemetry.sdk.trace.export")
+otlp: Any = Extra("opentelemetry.exporter.otlp.proto.http.trace_exporter")

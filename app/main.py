@@ -14,6 +14,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -32,6 +33,7 @@ from app.repository import Catalogue, Repository
 from app.scheduler import Scheduler
 from app.service import Observer, Service
 from app.settings import Settings
+from app.tracing import tracing
 
 log = logging.getLogger("servefn")
 
@@ -45,7 +47,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or Settings()
     repository = Repository(settings.models, settings.threads or max(1, cpu.available() // settings.workers))
     metrics = Metrics()
-    readers = [access] if settings.access_log else []
+    traced = tracing()
+    readers = [*([traced.read] if traced else []), *([access] if settings.access_log else [])]
     observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
     service = _service(settings, repository, observers)
     display = Display(service, metrics, Drift() if settings.drift else None)
@@ -58,6 +61,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
         async with keeper.keeping(ready), pulse(display.look):
             yield
+        if traced:
+            await run_in_threadpool(traced.close)
 
     app = FastAPI(
         title="servefn",

@@ -27,7 +27,7 @@ LEVELS = [
     ["app.service", "app.keeper"],
     ["app.drift"],
     ["app.metrics", "app.record", "app.protocols.statuses", "app.protocols.coding"],
-    ["app.protocols.body", "app.protocols.negotiation"],
+    ["app.tracing", "app.protocols.body", "app.protocols.negotiation"],
     ["app.protocols.lines"],
     ["app.protocols.tables"],
     ["app.protocols.problem"],
@@ -60,6 +60,7 @@ ONLY = {
     "joblib": ["export"],
     "pyarrow": ["app.extras"],
     "backports": ["app.extras"],
+    "opentelemetry": ["app.extras"],
     "pickle": [],
 }
 """Who may import what comes from outside."""
