@@ -23,6 +23,7 @@ import orjson
 import uvloop
 
 from app import Model, load
+from app.drift import Watch
 from app.main import create_app
 from app.metrics import Metrics
 from app.repository import Catalogue
@@ -63,14 +64,16 @@ def main(seconds: float) -> None:
 def stages(model: Model, body: bytes, seconds: float) -> Times:
     """Half of the requests spend at most this in each stage."""
     metrics = Metrics()
-    metrics.serving(Catalogue({model.name: {model.version: model}}))
-    names = ("decode", "rows to tensors", "run", "tensors to answers", "encode", "metrics")
-    stamps = [_stamps(model, body, metrics) for _ in _during(seconds)]
+    served = Catalogue({model.name: {model.version: model}})
+    metrics.serving(served)
+    watch = Watch(model.signature)
+    names = ("decode", "rows to tensors", "run", "tensors to answers", "encode", "metrics", "drift")
+    stamps = [_stamps(model, body, metrics, watch) for _ in _during(seconds)]
     spent = ([after - before for before, after in pairwise(each)] for each in stamps)
     return {name: 1e6 * median(times) for name, times in zip(names, zip(*spent, strict=True), strict=True)}
 
 
-def _stamps(model: Model, body: bytes, metrics: Metrics) -> list[float]:
+def _stamps(model: Model, body: bytes, metrics: Metrics, watch: Watch) -> list[float]:
     stamps = [perf_counter()]
     batch = model.codec.decode(body, MAX_ROWS)
     stamps.append(perf_counter())
@@ -83,6 +86,8 @@ def _stamps(model: Model, body: bytes, metrics: Metrics) -> list[float]:
     orjson.dumps({**model.identity, "predictions": answers})
     stamps.append(perf_counter())
     metrics.answered(model, len(batch.rows), stamps[-1] - stamps[0])
+    stamps.append(perf_counter())
+    watch(tensors)
     stamps.append(perf_counter())
     return stamps
 

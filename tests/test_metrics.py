@@ -83,12 +83,19 @@ def test_nothing_is_in_flight_when_all_is_answered(fresh: TestClient) -> None:
 
 WORKER = """
 import sys
+import numpy as np
 from app import load
+from app.drift import Drift
 from app.metrics import Metrics
 from app.repository import Catalogue
 
-model, metrics = load("models/iris/1"), Metrics()
-metrics.serving(Catalogue({"iris": {"1": model}}))
+model, metrics, drift = load("models/iris/1"), Metrics(), Drift()
+served = Catalogue({"iris": {"1": model}})
+metrics.serving(served)
+drift.serving(served)
+model.predict(np.full((600, 4), 5.0))
+for one, look in drift.looks():
+    metrics.drifted(one, look)
 metrics.answered(model, 3, 0.001)
 metrics.running(5)
 print(metrics.text().decode(), flush=True)
@@ -111,3 +118,7 @@ def test_several_workers_add_up_and_the_dead_run_nothing(tmp_path: Path) -> None
     assert "servefn_requests_in_flight 5.0" in text, "the first is dead: its 5 are no longer counted"
     before, after = re.findall(r"^servefn_model_info{.*} (.*)$", text, re.MULTILINE)
     assert (before, after) == ("1.0", "0.0")
+    assert 'servefn_drift_rows_total{model="iris",outcome="sampled",version="1"} 1200.0' in text
+    before, after = re.findall(r'^servefn_feature_psi{feature="petal_width",.*} (.*)$', text, re.MULTILINE)
+    assert float(before) > 1
+    assert after == "NaN"
