@@ -67,10 +67,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._series: dict[Model, Series] = {}
-        self._shown: list[Gauge] = []
-        """The children of `servefn_model_info` that are 1."""
         counter = partial(Counter, registry=self.registry)
-        gauge = partial(Gauge, registry=self.registry)
         self._requests = counter(
             "servefn_requests", "Requests, by what became of them: answered, or an error's code.", [*MODEL, "outcome"]
         )
@@ -82,35 +79,19 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._running = gauge(
+        self._running = Gauge(
             "servefn_requests_in_flight",
             "Requests that wait for a run or are in one.",
             multiprocess_mode="livesum",
+            registry=self.registry,
         )
-        self._info = gauge(
-            "servefn_model_info",
-            "1 for each model that is served.",
-            [*MODEL, "kind", "digest"],
-            multiprocess_mode="livemax",
-        )
-        self._models = gauge(
-            "servefn_models",
-            "Bundles that are served, and that were found and rejected.",
-            ["state"],
-            multiprocess_mode="livemax",
-        )
-        self._load_seconds = gauge(
-            "servefn_model_load_duration_seconds",
-            "From the first byte of a bundle read to its rows replayed.",
-            MODEL,
-            multiprocess_mode="livemax",
-        )
+        self._served = _Served(self.registry)
         self._features = _Features(self.registry)
         if MULTIPROCESS not in os.environ:
             ProcessCollector(registry=self.registry)
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:
-        series = self._series.get(model) or self._begin(model)
+        series = self._series.get(model) or self._find(model)
         series.answered.inc()
         series.rows.inc(rows)
         series.seconds.observe(seconds)
@@ -121,25 +102,10 @@ class Metrics:
 
     def serving(self, catalogue: Catalogue) -> None:
         """Say what is served now; the counters of each model start at zero rather than with its first request."""
-        self._forget()
-        self._series.clear()
-        models = list(catalogue)
-        self._shown = [self._info.labels(*_names(one), one.signature.kind, one.digest) for one in models]
-        for shown, model in zip(self._shown, models, strict=True):
-            shown.set(1)
-            self._load_seconds.labels(*_names(model)).set(model.load_seconds)
-            self._begin(model)
-        self._models.labels("served").set(len(models))
-        self._models.labels("rejected").set(len(catalogue.rejected))
-
-    def _forget(self) -> None:
-        """Show no model. What processes share cannot be taken back, but it can be 0."""
-        for shown in self._shown:
-            shown.set(0)
         self._features.forget()
-        if MULTIPROCESS not in os.environ:
-            self._info.clear()
-            self._load_seconds.clear()
+        self._served.forget()
+        self._served.show(catalogue)
+        self._series = {model: self._find(model) for model in catalogue}
 
     def running(self, requests: int) -> None:
         """Say how many requests wait for a run or are in one."""
@@ -149,14 +115,11 @@ class Metrics:
         """Show what was found of a model's features."""
         self._features.show(model, look)
 
-    def _begin(self, model: Model) -> Series:
-        """The series of a model, found once: finding them costs more than counting."""
+    def _find(self, model: Model) -> Series:
+        """The series of a model, which is kept while it is served: finding them costs more than counting."""
         names = _names(model)
-        series = Series(
-            self._requests.labels(*names, ANSWERED), self._rows.labels(*names), self._seconds.labels(*names)
-        )
-        self._series[model] = series
-        return series
+        answered = self._requests.labels(*names, ANSWERED)
+        return Series(answered, self._rows.labels(*names), self._seconds.labels(*names))
 
     def text(self) -> bytes:
         """The exposition, as text/plain version 0.0.4."""
@@ -166,6 +129,37 @@ class Metrics:
             MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]  # the library leaves it bare
             return generate_latest(everyone)
         return generate_latest(self.registry)
+
+
+class _Served:
+    """Which models there are."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._shown: list[Gauge] = []
+        """The children of `servefn_model_info` that are 1."""
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livemax")
+        self._info = gauge("servefn_model_info", "1 for each model that is served.", [*MODEL, "kind", "digest"])
+        self._models = gauge("servefn_models", "Bundles that are served, and that were found and rejected.", ["state"])
+        self._seconds = gauge(
+            "servefn_model_load_duration_seconds", "From the first byte of a bundle read to its rows replayed.", MODEL
+        )
+
+    def show(self, catalogue: Catalogue) -> None:
+        models = list(catalogue)
+        self._shown = [self._info.labels(*_names(one), one.signature.kind, one.digest) for one in models]
+        for shown, model in zip(self._shown, models, strict=True):
+            shown.set(1)
+            self._seconds.labels(*_names(model)).set(model.load_seconds)
+        self._models.labels("served").set(len(models))
+        self._models.labels("rejected").set(len(catalogue.rejected))
+
+    def forget(self) -> None:
+        """Show no model. What processes share cannot be taken back, but it can be 0."""
+        for shown in self._shown:
+            shown.set(0)
+        if MULTIPROCESS not in os.environ:
+            self._info.clear()
+            self._seconds.clear()
 
 
 class _Features:

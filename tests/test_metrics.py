@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +77,12 @@ def test_a_model_that_is_no_longer_served_is_not_shown() -> None:
     metrics.serving(Catalogue())
     assert b"servefn_model_info{" not in metrics.text()
     assert b'servefn_models{state="served"} 0.0' in metrics.text()
+    metrics.answered(model, 1, 0.001)  # a request that had begun before
+    assert b'servefn_rows_total{model="iris",version="1"} 1.0' in metrics.text()
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_nothing_is_in_flight_when_all_is_answered(fresh: TestClient) -> None:
