@@ -11,12 +11,11 @@ from types import TracebackType
 from app.errors import Overloaded
 
 PARKED = "servefn.parked"
-"""The key in an ASGI scope by which the application has the server leave the connection unread for a while.
+"""The key in an ASGI scope by which the application has the server leave the connection unread for a while."""
 
-Who is refused and told to come again later is not heard before, and so costs nothing.
-"""
-
-PARKED_SECONDS = Overloaded.retry_seconds
+PARKED_SECONDS = 0.05
+"""For how long. Who is refused and asks again at once would cost as much as who is answered; so it costs little, and
+does not harm who comes next by the same connection, as through a balancer."""
 
 
 @dataclass

@@ -116,11 +116,14 @@ class Protocol(HttpToolsProtocol):
     _exchange: Exchange | None = None
 
     def on_headers_complete(self) -> None:
-        self._exchange = self._direct()
-        if self._exchange:
-            self.cycle = self._exchange
+        self._exchange = None
+        target = self._target()
+        if target and target[0].service.admission.full:
+            self._refuse(*target)
+        elif target and self._plain(min(SMALL, target[0].service.max_body_bytes)):
+            self.cycle = self._exchange = Exchange(self, *target)
         else:
-            intake = Intake(self, self._whole())
+            intake = Intake(self, self._whole(target[0].service.max_body_bytes) if target else 0)
             if intake.length:
                 self.loop.call_soon(intake.begin)  # before the application's task, which comes after it
             super().on_headers_complete()
@@ -166,33 +169,34 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    @property
-    def _free(self) -> bool:
-        """Whether no earlier request of the connection is being answered."""
-        return self.cycle is None or self.cycle.response_complete
-
-    def _direct(self) -> Exchange | None:
-        """The exchange of a direct request, whose headers have just been read; None for any other."""
-        target = self.app.targets.get(self.url) if isinstance(self.app, Predictions) else None
-        if not (target and self._free and self.parser.get_method() == b"POST"):
+    def _target(self) -> tuple[Operation, Model] | None:
+        """What a request is for, whose headers have just been read, if that is a prediction and its turn."""
+        if not isinstance(self.app, Predictions) or self.parser.get_method() != b"POST":
             return None
-        operation, model = target
-        if operation.service.admission.leaving:  # uvicorn knows how to say good-bye
+        target = self.app.targets.get(self.url.partition(b"?")[0])
+        free = self.cycle is None or self.cycle.response_complete
+        if not (target and free) or target[0].service.admission.leaving:  # uvicorn knows how to say good-bye
             return None
-        limit = min(SMALL, operation.service.max_body_bytes)
-        return Exchange(self, operation, model) if self._plain(limit) else None
+        return target
 
-    def _whole(self) -> int:
-        """The length of a large body that a prediction takes as a whole; 0 for any other."""
-        target = self.app.targets.get(self.url.partition(b"?")[0]) if isinstance(self.app, Predictions) else None
-        if not (target and self._free and self.parser.get_method() == b"POST"):
-            return 0
+    def _refuse(self, operation: Operation, model: Model) -> None:
+        """Say at once that there is too much to do; the body that follows is not kept."""
+        self.cycle = exchange = Exchange(self, operation, model)
+        exchange.keep_alive = bool(self.parser.should_keep_alive())
+        try:
+            operation.service.admission.check()
+        except Overloaded as error:
+            exchange.settle(error)
+
+    def _whole(self, limit: int) -> int:
+        """The length of a large body that is taken as a whole; 0 for any other."""
         content_type = dict(self.headers).get(b"content-type", b"").lower()
-        streamed = content_type.startswith(STREAMED)
-        return 0 if streamed else length(self.headers, target[0].service.max_body_bytes)
+        return 0 if content_type.startswith(STREAMED) else length(self.headers, limit)
 
     def _plain(self, limit: int) -> bool:
-        """Whether the headers leave nothing to decide, and announce no more than so many bytes."""
+        """Whether the head leaves nothing to decide, and announces no more than so many bytes."""
+        if b"?" in self.url:
+            return False
         content_type = length = b""
         for name, value in self.headers:
             if name == b"content-type":
