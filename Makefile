@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers soak profile parity picture
+.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile parity picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-arrow: .venv/dev ## Measure 10,000 rows as an Arrow stream beside the mode
 
 soak: .venv/dev ## Memory under full load, by the minute: MINUTES
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
+
+ordeal: .venv/dev ## What clients lose when things go wrong: versions that move, spoilt bundles, full disks, overload
+	$(BIN)/python -m bench.ordeal
 
 profile: .venv/dev ## Where the time of a request goes, stage by stage
 	$(BIN)/python -m bench.profile
