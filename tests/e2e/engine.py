@@ -64,5 +64,10 @@ def answered(container: str) -> int:
     return sum(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith(REQUESTS))
 
 
+def healthy(container: str) -> bool:
+    """Whether its health check says so."""
+    return inspect(container, "{{.State.Health.Status}}") == "healthy"
+
+
 def inspect(thing: str, template: str) -> str:
     return docker("inspect", "--format", template, thing)
