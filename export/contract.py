@@ -154,7 +154,8 @@ class _Prober:
         for magnitude in (np.inf, *_MAGNITUDES, 0.0):
             narrowed = [_within(feature, declared[feature.name], magnitude) for feature in features]
             rows = corners(narrowed, self._row)
-            if not rows or (self._original.accepts(rows) and self._agrees(rows)):
+            groups = [[row] for row in rows] + [rows] if rows else []  # one row may overflow where several do not
+            if all(self._original.accepts(group) and self._agrees(group) for group in groups):
                 return narrowed
         return features
 

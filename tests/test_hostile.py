@@ -11,7 +11,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, StackingRegressor
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, Ridge, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -26,7 +26,7 @@ from export.hostile import Hostile
 from export.original import Original
 from export.reading import read_sample
 from export.sample import Row
-from tests.export_models import AMOUNT, HOLED, NUMBERS, TWO
+from tests.export_models import AMOUNT, HOLED, NUMBERS, THREE, TWO
 
 
 def rows_by_check(model: Any, sample: Any, tmp_path: Path) -> dict[str, list[Row]]:
@@ -112,6 +112,16 @@ def test_all_columns_far_out_at_once(tmp_path: Path) -> None:
     served = load(tmp_path / "m/1").predict([widest])["value"]
     assert np.isfinite(served).all()
     assert served == pytest.approx(model.predict([list(widest.values())]), rel=1e-5)
+
+
+def test_a_row_far_out_is_answered_alone_as_among_others(tmp_path: Path) -> None:
+    """At the largest doubles, a product of one row overflows where that of several rows does not."""
+    model = SGDClassifier(loss="log_loss", random_state=0).fit(NUMBERS / 1000, THREE)
+    signature = export_model(model, NUMBERS, tmp_path, "m").signature
+    for side in (0, 1):
+        row = np.array([[feature.range[side] for feature in signature.features]])
+        with np.errstate(all="ignore"):
+            assert np.isfinite(model.predict_proba(row)).all()
 
 
 def test_what_was_declared_is_not_narrowed(tmp_path: Path) -> None:
