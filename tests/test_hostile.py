@@ -26,7 +26,8 @@ from export.hostile import Hostile
 from export.original import Original
 from export.reading import read_sample
 from export.sample import Row
-from tests.export_models import AMOUNT, HOLED, NUMBERS, THREE, TWO
+from tests.export_models import AMOUNT, HOLED, NUMBERS, TWO
+from tests.matrix.data import DATA
 
 
 def rows_by_check(model: Any, sample: Any, tmp_path: Path) -> dict[str, list[Row]]:
@@ -116,8 +117,9 @@ def test_all_columns_far_out_at_once(tmp_path: Path) -> None:
 
 def test_a_row_far_out_is_answered_alone_as_among_others(tmp_path: Path) -> None:
     """At the largest doubles, a product of one row overflows where that of several rows does not."""
-    model = SGDClassifier(loss="log_loss", random_state=0).fit(NUMBERS / 1000, THREE)
-    signature = export_model(model, NUMBERS, tmp_path, "m").signature
+    rows = DATA["scaled, three classes"].rows
+    model = SGDClassifier(loss="log_loss", random_state=0).fit(rows, DATA["scaled, three classes"].target)
+    signature = export_model(model, rows, tmp_path, "m").signature
     for side in (0, 1):
         row = np.array([[feature.range[side] for feature in signature.features]])
         with np.errstate(all="ignore"):
