@@ -67,6 +67,7 @@ def test_no_client_notices_replicas_that_die_come_and_go(stack: Stack, calls: li
         _add(stack)
         _stop(stack)
         time.sleep(max(0.0, ends - time.monotonic()))
+        until(lambda: record.calls > ENOUGH, 120)
     log.info("%d calls, %d failed, slowest %.2f s", record.calls, len(record.failures), record.slowest)
     assert not record.failures, stack.complaints()
     assert record.calls > 100 * SECONDS
@@ -77,7 +78,7 @@ def test_a_rolling_restart_loses_nothing(stack: Stack, calls: list[Call]) -> Non
     stack.scale(3)
     with load(stack.address, references(stack.address, calls)) as record:
         for replica in sorted(stack.replicas()):
-            docker("restart", "--timeout", "30", replica)
+            docker("restart", "-t", "30", replica)
             until(lambda replica=replica: healthy(replica), 60)  # type: ignore[misc]  # it is called at once
         until(lambda: record.calls > ENOUGH, 120)
     log.info("%d calls, %d failed, slowest %.2f s", record.calls, len(record.failures), record.slowest)
