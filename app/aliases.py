@@ -14,6 +14,7 @@ import msgspec
 
 from app.bundle import versions
 from app.errors import BundleError, choices, quoted
+from app.files import plain
 from app.signature import VERSION
 
 FILE = "aliases.json"
@@ -24,10 +25,10 @@ ALIAS = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 def read(model: Path) -> dict[str, str]:
     """The aliases in one model's directory: alias -> version. Raises BundleError."""
     try:
-        aliases = msgspec.json.decode((model / FILE).read_bytes(), type=dict[str, str])
+        aliases = msgspec.json.decode(plain(model / FILE), type=dict[str, str])
     except FileNotFoundError:
         return {}
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{FILE} is not valid: {error}") from error
     if not all(ALIAS.fullmatch(alias) and VERSION.fullmatch(version) for alias, version in aliases.items()):
         raise BundleError(f'{FILE} must name versions, as in {{"{CHAMPION}": "1"}}')

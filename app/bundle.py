@@ -3,6 +3,7 @@
     model.onnx    raw features in, answers out
     model.json    the contract, the certificate, the provenance and the sha256 of every other file
     replay.json   rows with the original model's answers, replayed at load
+    model.json.sig   who made it, if that is said
 
 Name and version are the directory's, so that a bundle's bytes depend on nothing but the model.
 """
@@ -14,7 +15,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +25,9 @@ import msgspec
 
 from app.decision import CostCurve
 from app.errors import BundleError
+from app.files import listing, plain
 from app.signature import NAME, VERSION, Scalar, Signature
+from app.signing import SEAL, Trust
 from app.uncertainty import Coverage
 
 MANIFEST, GRAPH, REPLAY = "model.json", "model.onnx", "replay.json"
@@ -102,20 +105,29 @@ class Bundle:
     replay: Replay = Replay()
     digest: str = ""
     path: Path | None = None
+    signed: bool = False
+    signer: str = ""
+    """The fingerprint of the key that signed it, if that was asked for."""
 
     @property
     def signature(self) -> Signature:
         return self.manifest.signature
 
 
-def read(path: str | Path) -> Bundle:
-    """The bundle in a directory, every file of it held against its digest. Raises BundleError."""
+def read(path: str | Path, trust: Trust | None = None) -> Bundle:
+    """The bundle in a directory, every file of it held against its digest. Raises BundleError.
+
+    With `trust` it must be signed, which is looked at before anything else is.
+    """
     directory = Path(path).absolute()
+    found = listing(directory) - {MANIFEST, SEAL}
     contract = _bytes(directory / MANIFEST)
+    seal = _seal(directory)
+    signer = trust.signer(contract, seal) if trust else ""
     manifest = _parse(contract, Manifest, MANIFEST)
     if manifest.format != 1:
         raise BundleError(f"{MANIFEST} has format {manifest.format}; this servefn reads format 1")
-    files = _verified(directory, manifest.files)
+    files = _verified(directory, found, manifest.files)
     return Bundle(
         name=directory.parent.name,
         version=directory.name,
@@ -124,6 +136,8 @@ def read(path: str | Path) -> Bundle:
         replay=_parse(files[REPLAY], Replay, REPLAY),
         digest=sha256(contract),
         path=directory,
+        signed=seal is not None,
+        signer=signer,
     )
 
 
@@ -200,8 +214,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _verified(directory: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
-    found = {str(file.relative_to(directory)) for file in directory.rglob("*") if not file.is_dir()} - {MANIFEST}
+def _verified(directory: Path, found: Set[str], digests: Mapping[str, str]) -> dict[str, bytes]:
     if missing := {GRAPH, REPLAY, *digests} - (found & set(digests)):
         raise BundleError(f"not in the bundle, or not in {MANIFEST}: {', '.join(sorted(missing))}")
     if strange := found - set(digests):
@@ -215,9 +228,16 @@ def _verified(directory: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
-    except OSError as error:
+        return plain(file)
+    except FileNotFoundError as error:
         raise BundleError(f"cannot read {file.name}: {error.strerror}") from error
+
+
+def _seal(directory: Path) -> bytes | None:
+    try:
+        return plain(directory / SEAL)
+    except FileNotFoundError:
+        return None
 
 
 def _parse(content: bytes, kind: type[T], name: str) -> T:

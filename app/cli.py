@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.metrics import MULTIPROCESS
 from app.server import run
 from app.settings import PREFIX, Settings
+from app.signing import BadKey, trusted
 
 
 class Commands(click.Group):
@@ -53,6 +54,14 @@ def _commands() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="servefn.commands")}
 
 
+def _check_keys(settings: Settings) -> None:
+    try:
+        if settings.require_signature:
+            trusted(settings.require_signature)
+    except BadKey as error:
+        raise click.UsageError(f"require_signature: {error}") from error
+
+
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """An option for every setting, under its name, with its variable and its default in the help."""
     for name, setting in reversed(Settings.model_fields.items()):
@@ -83,6 +92,7 @@ def serve(**given: Any) -> None:
         raise click.UsageError(
             "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         ) from error
+    _check_keys(settings)
     with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
         if settings.workers > 1:
             os.environ.setdefault(MULTIPROCESS, shared)

@@ -33,7 +33,9 @@ from app.repository import Catalogue, Repository
 from app.scheduler import Scheduler
 from app.service import Observer, Service
 from app.settings import Settings
+from app.signing import trusted
 from app.tracing import tracing
+from app.trial import Limits
 
 log = logging.getLogger("servefn")
 
@@ -45,7 +47,7 @@ Each model has operations of its own, typed by its contract. Try one: the body i
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows."""
     settings = settings or Settings()
-    repository = Repository(settings.models, settings.threads or max(1, cpu.available() // settings.workers))
+    repository = _repository(settings)
     metrics = Metrics()
     traced = tracing()
     readers = [*([traced.read] if traced else []), *([access] if settings.access_log else [])]
@@ -113,6 +115,13 @@ def _service(settings: Settings, repository: Repository, observers: Sequence[Obs
         max_rows=settings.max_rows,
         body_seconds=settings.body_seconds,
     )
+
+
+def _repository(settings: Settings) -> Repository:
+    limits = Limits(seconds=settings.load_seconds, bytes=settings.load_bytes) if settings.load_seconds else None
+    trust = trusted(settings.require_signature) if settings.require_signature else None
+    threads = settings.threads or max(1, cpu.available() // settings.workers)
+    return Repository(settings.models, threads, limits=limits, trust=trust)
 
 
 def _look(settings: Settings) -> float:

@@ -23,6 +23,7 @@ from app.errors import BundleError, InvalidRequest, PredictionFailed
 from app.faults import in_parameters
 from app.parity import compare
 from app.signature import NUMBERS, Array, Signature, Tensors
+from app.signing import Trust
 from app.uncertainty import PROBABILITIES, region
 
 _TYPES = {"tensor(double)": np.float64, "tensor(string)": np.object_}
@@ -89,14 +90,19 @@ class Model:
         return self.codec.predictions(self.run(self.codec.tensors(rows)))
 
 
-def load(path: str | Path, threads: int | None = None) -> Model:
+def load(
+    path: str | Path, threads: int | None = None, *, trust: Trust | None = None, digest: str | None = None
+) -> Model:
     """Load models/<name>/<version>: verify its digests, its graph and its contract, and replay its rows.
 
-    `threads` is onnxruntime's per run; the container's CPU quota by default. Raises BundleError: what does not replay
-    what the trained model answered is not served.
+    `threads` is onnxruntime's per run; the container's CPU quota by default. With `trust` the bundle must be signed,
+    and with `digest` it must be that one. Raises BundleError: what does not replay what the trained
+    model answered is not served.
     """
     started = time.perf_counter()
-    bundle = read(path)
+    bundle = read(path, trust)
+    if digest not in (None, bundle.digest):
+        raise BundleError("it changes while it is read")
     model = Model(bundle, threads)
     replay(model, bundle)
     model.seconds_per_row = _seconds(model, bundle.replay.instances) / len(bundle.replay.instances)

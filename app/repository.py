@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -12,7 +12,10 @@ from app import aliases
 from app.aliases import CHAMPION
 from app.bundle import MANIFEST, names, sha256, versions
 from app.errors import AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
+from app.files import plain
 from app.predictor import Model, load
+from app.signing import Trust
+from app.trial import Limits, Verdict, tried
 
 log = logging.getLogger("servefn")
 
@@ -61,8 +64,12 @@ class Changes:
 class Repository:
     """Finds a model by name and version or alias. Empty, and not ready, until `load` has returned."""
 
-    def __init__(self, directory: Path, threads: int | None = None) -> None:
-        self.directory, self.threads = directory, threads
+    def __init__(
+        self, directory: Path, threads: int | None = None, *, limits: Limits | None = None, trust: Trust | None = None
+    ) -> None:
+        """With `limits` each bundle is tried within them before it is loaded; with `trust` it must be signed."""
+        self.directory = directory
+        self._loader = Loader(threads, limits, trust)
         self.catalogue = Catalogue()
         self.loaded = False
         self._loading = Lock()
@@ -82,7 +89,7 @@ class Repository:
         with self._loading:
             before = self.catalogue
             try:
-                found = _catalogue(self.directory, before, self.threads)
+                found = _catalogue(self.directory, before, self._loader)
             except OSError as error:
                 log.error("cannot read %s: %s", self.directory, error.strerror)
                 found = before
@@ -133,38 +140,72 @@ def _names(models: Iterable[Model]) -> tuple[str, ...]:
     return tuple(sorted(f"{model.name}/{model.version}" for model in models))
 
 
-def _catalogue(directory: Path, before: Catalogue, threads: int | None) -> Catalogue:
-    models: dict[str, Versions] = {}
-    named: dict[str, Mapping[str, str]] = {}
-    rejected: list[Rejected] = []
-    for path in (directory / name for name in names(directory)):
-        found = _versions(path, before.models.get(path.name, {}), threads, rejected)
-        if found:
-            models[path.name] = found
-            named[path.name] = _aliases(path, before.aliases.get(path.name, {}), found, rejected)
+@dataclass(frozen=True)
+class Loader:
+    """How bundles are loaded."""
+
+    threads: int | None
+    limits: Limits | None
+    trust: Trust | None
+
+    def tried(self, paths: Sequence[Path]) -> Mapping[Path, Verdict]:
+        return tried(paths, self.limits, self.trust) if self.limits else {}
+
+    def load(self, path: Path, verdict: Verdict | None) -> Model | Rejected:
+        name, version = path.parent.name, path.name
+        try:
+            if verdict and verdict.reason:
+                raise BundleError(verdict.reason)
+            model = load(path, self.threads, trust=self.trust, digest=verdict.digest if verdict else None)
+        except BundleError as error:
+            log.error("not served: %s version %s: %s", name, version, error)
+            return Rejected(name, version, str(error))
+        except Exception as error:  # whatever is in a bundle, the others are served
+            log.exception("not served: %s version %s", name, version)
+            return Rejected(name, version, f"it cannot be loaded ({type(error).__name__})")
+        milliseconds = 1000 * model.load_seconds
+        log.info("loaded and replayed: %s version %s, sha256 %.12s, %.0f ms", name, version, model.digest, milliseconds)
+        return model
+
+
+def _catalogue(directory: Path, before: Catalogue, loader: Loader) -> Catalogue:
+    there = {name: _published(directory / name) for name in names(directory)}
+    paths = [directory / name / version for name, published in there.items() for version in published]
+    different = [path for path in paths if not _same(path, before)]
+    verdicts = loader.tried(different)
+    loaded = {path: loader.load(path, verdicts.get(path)) for path in different}
+    rejected = [one for one in loaded.values() if isinstance(one, Rejected)]
+    models: dict[str, dict[str, Model]] = {}
+    for path in paths:
+        found = loaded.get(path)
+        model = found if isinstance(found, Model) else _served(path, before)
+        if model:
+            models.setdefault(path.parent.name, {})[path.name] = model
+    named = {
+        name: _aliases(directory / name, before.aliases.get(name, {}), served, rejected)
+        for name, served in models.items()
+    }
     return Catalogue(models, named, tuple(rejected))
 
 
-def _versions(path: Path, before: Versions, threads: int | None, rejected: list[Rejected]) -> Versions:
-    found: dict[str, Model] = {}
-    for version in map(str, versions(path)):
-        model = before.get(version)
-        if model is None or not _same(path / version, model):
-            loaded = _load(path / version, threads)
-            if isinstance(loaded, Rejected):
-                rejected.append(loaded)
-            else:
-                model = loaded
-        if model:
-            found[version] = model
-    return found
-
-
-def _same(path: Path, model: Model) -> bool:
-    """Whether the bundle is still the one that was loaded. Its contract has the digests of all its files."""
+def _published(model: Path) -> list[str]:
     try:
-        return sha256((path / MANIFEST).read_bytes()) == model.digest
-    except OSError:
+        return [str(version) for version in versions(model)]
+    except OSError as error:
+        log.error("cannot read %s: %s", model, error.strerror)
+        return []
+
+
+def _served(path: Path, before: Catalogue) -> Model | None:
+    return before.models.get(path.parent.name, {}).get(path.name)
+
+
+def _same(path: Path, before: Catalogue) -> bool:
+    """Whether a bundle is still the one that was loaded. Its contract has the digests of all its files."""
+    model = _served(path, before)
+    try:
+        return model is not None and sha256(plain(path / MANIFEST)) == model.digest
+    except (OSError, BundleError):
         return False
 
 
@@ -183,23 +224,3 @@ def _aliases(path: Path, before: Mapping[str, str], served: Versions, rejected: 
         log.error("the aliases of %s: %s", path.name, reason)
     known = {**read, **{alias: before.get(alias, "") for alias in lost}}
     return {alias: version for alias, version in known.items() if version in served}
-
-
-def _load(path: Path, threads: int | None) -> Model | Rejected:
-    try:
-        model = load(path, threads)
-    except BundleError as error:
-        log.error("not served: %s version %s: %s", path.parent.name, path.name, error)
-        return Rejected(path.parent.name, path.name, str(error))
-    except Exception as error:  # whatever is in a bundle, the others are served
-        log.exception("not served: %s version %s", path.parent.name, path.name)
-        return Rejected(path.parent.name, path.name, f"it cannot be loaded ({type(error).__name__})")
-    milliseconds = 1000 * model.load_seconds
-    log.info(
-        "loaded and replayed: %s version %s, sha256 %.12s, %.0f ms",
-        model.name,
-        model.version,
-        model.digest,
-        milliseconds,
-    )
-    return model

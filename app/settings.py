@@ -28,6 +28,16 @@ class Settings(BaseSettings):
         le=256,
         description="onnxruntime's threads per process. [default: the CPU quota divided by workers]",
     )
+    load_seconds: float = Field(
+        default=20,
+        ge=0,
+        description="How long a bundle may take to load and replay, in a process of its own before this one loads it; "
+        "0 for no such trial.",
+    )
+    load_bytes: int = Field(default=4 * 2**30, ge=2**20, description="Memory that it may take there.")
+    require_signature: Path | None = Field(
+        default=None, description="File of public keys (PEM): a bundle that none of them signed is not served."
+    )
     watch_seconds: float = Field(
         default=0,
         ge=0,

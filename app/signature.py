@@ -8,6 +8,7 @@ and `MISSING` in the other. Datatypes carry the names of the Open Inference Prot
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -155,7 +156,7 @@ class Signature:
         if not names or not self.outputs:
             raise ValueError("a signature needs at least one feature and one output")
         for given in (names, [output.name for output in self.outputs]):
-            if twice := {name for name in given if given.count(name) > 1}:
+            if twice := {name for name, count in Counter(given).items() if count > 1}:
                 raise ValueError(f"named twice: {', '.join(sorted(twice))}")
         if self.policy:
             _check_policy(self.policy, self.named)

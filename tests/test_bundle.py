@@ -38,6 +38,7 @@ def edit(path: Path, **changes: object) -> None:
         (lambda path: (path / "weights.bin").write_bytes(b""), "in the bundle, but not in model.json: weights.bin"),
         (lambda path: edit(path, files={}), "not in model.json: model.onnx, replay.json"),
         (lambda path: edit(path, files={"../../../x": ""}), "not in the bundle"),
+        (lambda path: (path / "more").mkdir(), "in the bundle, but not in model.json: more"),
         (lambda path: edit(path, format=2), "format 2"),
         (lambda path: edit(path, signature={}), "model.json is not valid"),
     ],

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = [
     ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs"],
-    ["app.decision", "app.uncertainty"],
+    ["app.decision", "app.uncertainty", "app.files", "app.signing"],
     ["app.signature"],
     ["app.admission", "app.parity", "app.bundle", "app.words", "app.answers"],
     ["app.faults", "app.inspect"],
@@ -22,7 +22,7 @@ LEVELS = [
     ["app.arrow"],
     ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
     ["app.formats"],
-    ["app.aliases", "app.scheduler"],
+    ["app.aliases", "app.scheduler", "app.trial"],
     ["app.repository"],
     ["app.service", "app.keeper"],
     ["app.drift"],
@@ -62,6 +62,16 @@ ONLY = {
     "backports": ["app.extras"],
     "opentelemetry": ["app.extras"],
     "pickle": [],
+    "cryptography": ["app.extras"],
+    "subprocess": ["app.trial", "export"],
+    "multiprocessing": [],
+    "ctypes": [],
+    "cffi": [],
+    "marshal": [],
+    "shelve": [],
+    "dill": [],
+    "cloudpickle": [],
+    "runpy": [],
 }
 """Who may import what comes from outside."""
 
@@ -72,6 +82,7 @@ LIBRARY = [
     "app.uncertainty",
     "app.signature",
     "app.bundle",
+    "app.signing",
     "app.parity",
     "app.predictor",
     "app.codec",

@@ -127,7 +127,7 @@ def test_external_data_outside_the_bundle_is_refused(models: Path, location: str
         manifest = (path / "model.json").read_text()
         manifest = manifest.replace('"files": {', f'"files": {{"link": "{digests["link"]}",')
         (path / "model.json").write_text(manifest)
-    with pytest.raises(BundleError, match="External data path"):
+    with pytest.raises(BundleError, match=r"External data path|cannot read link: it is a symbolic link"):
         load(path)
 
 
