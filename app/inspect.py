@@ -14,6 +14,7 @@ from app.bundle import MANIFEST, Bundle, Certificate, find, read
 from app.decision import DECISION, told
 from app.errors import BundleError
 from app.signature import Feature, Output, Scalar, Signature
+from app.signing import SEAL
 from app.uncertainty import promised
 from app.words import expectation
 
@@ -51,7 +52,7 @@ def bundles(paths: Sequence[Path]) -> list[Path]:
 def document(bundle: Bundle) -> dict[str, Any]:
     """All of a bundle but the graph and the replay rows, as JSON has it."""
     said: dict[str, Any] = msgspec.to_builtins(bundle.manifest)
-    return {"name": bundle.name, "version": bundle.version, "digest": bundle.digest, **said}
+    return {"name": bundle.name, "version": bundle.version, "digest": bundle.digest, "signed": bundle.signed, **said}
 
 
 def text(bundle: Bundle) -> Lines:
@@ -71,6 +72,7 @@ def text(bundle: Bundle) -> Lines:
         *_table(["MADE FROM", ""], [[name, flat(value)] for name, value in manifest.provenance.items()]),
         "",
         *_table(["FILE", "SHA256"], [[MANIFEST, bundle.digest], *map(list, manifest.files.items())]),
+        *(["", f"Signed ({SEAL}); servefn verify --trust says whether by a key of yours."] if bundle.signed else []),
     ]
     return ["".join(one if one.isprintable() else "�" for one in line) for line in lines]
 

@@ -87,8 +87,9 @@ class Signer:
 def signer(file: Path) -> Signer:
     """The private key of a file. Raises BadKey."""
     _check_installed()
+    pem = _text(file).encode()
     try:
-        key = serialization.load_pem_private_key(_text(file).encode(), password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (TypeError, ValueError) as error:
         raise BadKey(f"{file} is not a private key in PEM without a password") from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):

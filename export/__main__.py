@@ -47,6 +47,7 @@ from export.options import extension, extension_options, findings
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the comparison as a page of HTML, whether the answers agree or not.",
 )
+@click.option("--sign", type=click.Path(path_type=Path), help="A private key (servefn key) that signs the bundle.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -65,6 +66,7 @@ def export(
     contract: Path | None,
     provenance: Sequence[str],
     report: Path | None,
+    sign: Path | None,
     tolerance: float,
     **beyond: Any,
 ) -> None:
@@ -111,6 +113,7 @@ def export(
             **extension(beyond, read_table),
             provenance=given,
             report=report,
+            sign=sign,
             progress=progress,
         )
     click.echo(verdict(found.certificate), err=True)

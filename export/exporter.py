@@ -12,6 +12,7 @@ from app import bundle
 from app.errors import BundleError, quoted
 from app.predictor import Model, load
 from app.signature import NAME, VERSION, Signature
+from app.signing import BadKey, Signer, signer
 from export.calibration import COVERAGE
 from export.contract import contract, declare
 from export.conversion import compiled, unbounded
@@ -58,6 +59,7 @@ def export_model(
     coverage: float = COVERAGE,
     provenance: Mapping[str, Any] | None = None,
     report: str | Path | None = None,
+    sign: str | Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Publish a fitted model as models_dir/name/version, proven to answer as the model itself does.
@@ -66,7 +68,8 @@ def export_model(
     `key` names the column of it that identifies rows. `features` says per feature what a sample cannot tell:
     description, unit, minimum, maximum, categories, nullable, example. `version` is the next free one by default.
     `provenance` is what you know of the training: the data, the split, the seed. `report` is where to write
-    the parity check as a page of HTML, whether it holds or not. `progress` is told of each stage.
+    the parity check as a page of HTML, whether it holds or not. `sign` is the file of a private key (`servefn key`)
+    that signs the bundle. `progress` is told of each stage.
 
     Models by quantile, `{0.1: …, 0.5: …, 0.9: …}`, are one model whose answers have these quantiles. `decision` says
     how an answer becomes a decision; `Costs` find the threshold on `held_out`, rows and target that the model was not
@@ -77,6 +80,7 @@ def export_model(
     """
     with explained():
         _check_free(Path(models_dir), name, version)
+        key_of_ours = _signer(sign)
         estimator = fitted_estimator(model)
         progress("reading the sample")
         original = Original(estimator, sample := read_sample(X_sample, estimator, key))
@@ -103,7 +107,7 @@ def export_model(
             write(Path(report), Subject(name=name, manifest=manifest, comparison=comparison))
         comparison.check()
         progress("publishing")
-        path = _published(Path(models_dir), name, version, manifest, content, comparison.replay)
+        path = _published(Path(models_dir), name, version, manifest, content, comparison.replay, key_of_ours)
     return Report(
         path=path, name=name, version=path.name, signature=manifest.signature, certificate=manifest.certificate
     )
@@ -117,6 +121,13 @@ def _check_free(models: Path, name: str, version: str | int | None) -> None:
         raise ExportError(f"{quoted(str(version))} cannot be a version: use a whole number from 1 on")
     if version is not None and (models / name / str(version)).exists():
         raise ExportError(f"{models / name / str(version)} exists, and is never overwritten; leave out the version")
+
+
+def _signer(file: str | Path | None) -> Signer | None:
+    try:
+        return signer(Path(file)) if file else None
+    except BadKey as error:
+        raise ExportError(str(error)) from error
 
 
 def _unproven(
@@ -141,11 +152,14 @@ def _published(
     manifest: bundle.Manifest,
     graph: bytes,
     replay: bundle.Replay,
+    signer: Signer | None,
 ) -> Path:
     """Write the bundle aside, load it as a server will, and only then give it its name."""
     try:
         with bundle.staged(models, name) as directory:
             bundle.write(directory, manifest, graph, replay)
+            if signer:
+                signer.sign(directory, (directory / bundle.MANIFEST).read_bytes())
             load(directory)
             return bundle.publish(directory, None if version is None else str(version))
     except BundleError as error:

@@ -18,7 +18,7 @@ LEVELS = [
     ["app.faults", "app.inspect"],
     ["app.codec", "app.schema"],
     ["app.predictor", "app.columns"],
-    ["app.media", "app.verify"],
+    ["app.media", "app.verify", "app.keys"],
     ["app.arrow"],
     ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
     ["app.formats"],
