@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import linear_model as lm
 from sklearn.base import clone
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.covariance import EllipticEnvelope
 from sklearn.cross_decomposition import CCA, PLSRegression
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
@@ -29,6 +30,7 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, PowerTransformer, QuantileTransformer, RobustScaler
 from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
@@ -100,6 +102,15 @@ OTHERS: dict[str, tuple[Any, Any, Any]] = {
     "target_of_logarithms": (
         TransformedTargetRegressor(RandomForestRegressor(3, random_state=0), func=np.log1p, inverse_func=np.expm1),
         ROWS,
+        POSITIVE,
+    ),
+    "target_of_a_frame_s_columns": (
+        TransformedTargetRegressor(
+            make_pipeline(make_column_transformer((RobustScaler(), ["b"]), remainder="passthrough"), lm.Ridge()),
+            func=np.log1p,
+            inverse_func=np.expm1,
+        ),
+        pd.DataFrame(ROWS, columns=list("abcd")),
         POSITIVE,
     ),
     "target_of_powers": (TransformedTargetRegressor(lm.Ridge(), transformer=PowerTransformer()), ROWS, VALUES),

@@ -86,6 +86,7 @@ def in_a_pipeline() -> Fitted:
 
 
 CASES: dict[str, Callable[[], Fitted]] = {
+    "several labels": partial(classifier, HOLED, np.c_[AMOUNT > 0, AMOUNT > 3, HOLED[:, 0] > 0].astype(int)),
     **{
         name: partial(regressor, HOLED, target, objective=name, **options)
         for name, target, options in [

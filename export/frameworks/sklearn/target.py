@@ -39,7 +39,8 @@ def transformed_target_regressor(graph: Graph, model: TransformedTargetRegressor
 
 
 def _width(model: TransformedTargetRegressor) -> int:
-    return int(np.prod(model.predict(np.zeros((1, model.n_features_in_))).shape[1:]))
+    """How many amounts it answers; its transformer was fitted on so many columns."""
+    return int(getattr(model.transformer_, "n_features_in_", 1))
 
 
 def _inverse(graph: Graph, model: Any, matrix: str, width: int) -> str:

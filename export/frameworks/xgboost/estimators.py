@@ -68,10 +68,11 @@ def classifier(graph: Graph, model: Any, columns: Columns) -> Answers:
     if saved.objective == "multi:softmax":
         chances = graph.op("Softmax", graph.cast(raw, TensorProto.DOUBLE), axis=1)
         return {"label": graph.cast(found, TensorProto.INT64), "probabilities": chances}
+    likely = graph.cast(graph.op("Greater", found, graph.constant(0.5, np.float32)), TensorProto.INT64)
     if len(saved.start) > 1:
-        label = graph.op("ArgMax", found, axis=1, keepdims=0)
+        several = not saved.objective.startswith("multi:")  # labels that hold or not, each for itself
+        label = likely if several else graph.op("ArgMax", found, axis=1, keepdims=0)
         return {"label": label, "probabilities": graph.cast(found, TensorProto.DOUBLE)}
-    label = graph.cast(graph.op("Greater", found, graph.constant(0.5, np.float32)), TensorProto.INT64)
     yes = graph.op("Reshape", found, graph.constant([-1, 1], np.int64))
     both = graph.op("Concat", graph.op("Sub", graph.constant(1.0, np.float32), yes), yes, axis=1)
-    return {"label": label, "probabilities": graph.cast(both, TensorProto.DOUBLE)}
+    return {"label": likely, "probabilities": graph.cast(both, TensorProto.DOUBLE)}
