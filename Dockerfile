@@ -27,7 +27,9 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM dependencies AS environment
 COPY --from=package /wheels /wheels
-RUN pip --python /opt/venv/bin/python install --no-index --no-deps /wheels/*.whl
+COPY deploy/sbom.py deploy/
+RUN pip --python /opt/venv/bin/python install --no-index --no-deps /wheels/*.whl \
+    && python deploy/sbom.py /opt/venv/lib/python3.*/site-packages /var/lib/dpkg/status > /opt/venv/sbom.json
 
 FROM base AS load
 WORKDIR /load

@@ -33,10 +33,11 @@ check: .venv/dev ## Lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-image: ## Build the container image; DOCKER_BUILD_FLAGS are passed on
+image: ## Build the container image, and list what is in it in build/sbom.json; DOCKER_BUILD_FLAGS are passed on
 	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_FLAGS) -t servefn:local \
 	  --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) .
 	@$(DOCKER) image inspect -f '{{.Size}}' servefn:local | awk '{printf "servefn:local has %.0f MB\n", $$1 / 1e6}'
+	@mkdir -p build && $(DOCKER) run --rm --network none servefn:local cat /opt/venv/sbom.json > build/sbom.json
 
 e2e: .venv/dev ## Kill, add and stop replicas under load, on the Docker engine at hand (after make image)
 	SERVEFN_E2E=1 DOCKER=$(DOCKER) $(BIN)/pytest -m e2e --log-cli-level=INFO tests/e2e

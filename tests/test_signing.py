@@ -65,7 +65,7 @@ def test_a_signature_needs_no_trust_to_be_there(signed: Path) -> None:
 
 
 def test_openssl_finds_the_same(signed: Path, private: Path) -> None:
-    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", public(private), "-rawin", "-in", "model.json"]
+    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", str(public(private)), "-rawin", "-in", "model.json"]
     said = subprocess.run([*command, "-sigfile", SEAL], cwd=signed, capture_output=True, text=True, check=True)
     assert "Successfully" in said.stdout
 
@@ -200,7 +200,7 @@ def test_inspect_says_that_there_is_a_signature(signed: Path, models: Path) -> N
 
 
 def test_serve_does_not_start_without_the_keys_it_is_to_trust(tmp_path: Path) -> None:
-    command = [SERVEFN, "serve", "--require-signature", str(tmp_path / "nowhere")]
+    command = [str(SERVEFN), "serve", "--require-signature", str(tmp_path / "nowhere")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 2
     assert "require_signature" in result.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from tests.e2e.engine import IMAGE, Stack, inspect, python
@@ -27,7 +30,16 @@ def test_it_runs_as_nobody_who_could_write(replica: str) -> None:
 
 
 def test_it_holds_no_tools(replica: str) -> None:
-    assert python(replica, "import shutil; print([t for t in ('pip', 'gcc', 'cc', 'make') if shutil.which(t)])") == "[]"
+    tools = ("pip", "gcc", "cc", "g++", "clang", "ld", "make")
+    assert python(replica, f"import shutil; print([t for t in {tools} if shutil.which(t)])") == "[]"
+
+
+def test_it_lists_what_it_is_made_of(replica: str) -> None:
+    said = python(replica, "print(open('/opt/venv/sbom.json').read())")
+    listed = {one["name"] for one in json.loads(said)["components"]}
+    found = python(replica, "from importlib.metadata import distributions as d; print(*(one.name for one in d()))")
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in found.split()}
+    assert {*names, "libc6", "python"} - {"servefn"} <= listed
 
 
 def test_it_holds_nothing_to_train_with(replica: str) -> None:
