@@ -11,6 +11,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from app.callers import BadKeys, Scope, created
 from app.metrics import MULTIPROCESS
 from app.server import run
 from app.settings import PREFIX, Settings
@@ -96,4 +97,40 @@ def serve(**given: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
         if settings.workers > 1:
             os.environ.setdefault(MULTIPROCESS, shared)
-        run(settings)
+        try:
+            run(settings)
+        except BadKeys as error:
+            raise click.ClickException(f"who may call: {error}") from error
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([*Scope]),
+    default=["predict", "read"],
+    help="What it may do; may be repeated.",
+    show_default=True,
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="PATTERN",
+    help="Models that it is for, as iris or fraud-*; may be repeated. [default: all]",
+)
+def api_key(name: str, scopes: tuple[Scope, ...], models: tuple[str, ...]) -> None:
+    """Make a new random key, for the caller NAME.
+
+    The key is shown once, on stderr. The line that is to be stored goes to stdout; the key cannot be found from it:
+
+        servefn api-key ci --model iris >> keys.toml
+    """
+    try:
+        secret, line = created(name, scopes, models)
+    except BadKeys as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(line)
+    click.echo(f"The key of {name}, which is kept nowhere: {secret}", err=True)

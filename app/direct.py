@@ -17,11 +17,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.admission import PARKED, PARKED_SECONDS, Admission
 from app.answers import Answers
+from app.callers import CALLER, Scope
 from app.codec import Batch
-from app.errors import Overloaded
+from app.errors import Overloaded, ServingError
 from app.intake import Intake, length
 from app.predictor import Model
 from app.protocols import lines
+from app.protocols.access import Access
 from app.protocols.body import ACCEPTED, DEADLINE, PLAIN
 from app.protocols.native import Operation, Predictions
 
@@ -115,12 +117,18 @@ class Protocol(HttpToolsProtocol):
     """Whether the client was told to come again later, and is not to be heard before."""
     _exchange: Exchange | None = None
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._gate = self.app.gate if isinstance(self.app, Access) else None
+        within = self.app.app if isinstance(self.app, Access) else self.app
+        self._predictions = within if isinstance(within, Predictions) else None
+
     def on_headers_complete(self) -> None:
         self._exchange = None
         target = self._target()
         if target and target[0].service.admission.full:
             self._refuse(*target)
-        elif target and self._plain(min(SMALL, target[0].service.max_body_bytes)):
+        elif target and self._plain(min(SMALL, target[0].service.max_body_bytes)) and self._admitted(target[1]):
             self.cycle = self._exchange = Exchange(self, *target)
         else:
             intake = Intake(self, self._whole(target[0].service.max_body_bytes) if target else 0)
@@ -171,9 +179,9 @@ class Protocol(HttpToolsProtocol):
 
     def _target(self) -> tuple[Operation, Model] | None:
         """What a request is for, whose headers have just been read, if that is a prediction and its turn."""
-        if not isinstance(self.app, Predictions) or self.parser.get_method() != b"POST":
+        if self._predictions is None or self.parser.get_method() != b"POST":
             return None
-        target = self.app.targets.get(self.url.partition(b"?")[0])
+        target = self._predictions.targets.get(self.url.partition(b"?")[0])
         free = self.cycle is None or self.cycle.response_complete
         if not (target and free) or target[0].service.admission.leaving:  # uvicorn knows how to say good-bye
             return None
@@ -187,6 +195,15 @@ class Protocol(HttpToolsProtocol):
             operation.service.admission.check()
         except Overloaded as error:
             exchange.settle(error)
+
+    def _admitted(self, model: Model) -> bool:
+        """Whether its caller may do this. Who is let in need not show a key again to the application."""
+        if self._gate:
+            try:
+                self.scope[CALLER] = self._gate.admit(self.headers, Scope.PREDICT, model.name)  # type: ignore[literal-required]
+            except ServingError:  # the application says which
+                return False
+        return True
 
     def _whole(self, limit: int) -> int:
         """The length of a large body that is taken as a whole; 0 for any other."""

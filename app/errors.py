@@ -3,6 +3,9 @@
 ServingError
 ├── BundleError              the bundle on disk cannot be trusted or cannot be run
 ├── RequestError             the caller can act on it
+│   ├── Unauthorized         nobody who may call here: no key, or none that holds
+│   ├── Forbidden            the caller is known, and may not do this
+│   ├── RateLimited          the caller's own limit; another replica would say the same
 │   ├── ModelNotFound        no model of that name
 │   ├── VersionNotFound      the model has no such version
 │   ├── AliasNotFound        the model has no such alias
@@ -25,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from math import ceil
 from typing import Any, ClassVar
 
 
@@ -32,7 +36,7 @@ class ServingError(Exception):
     """Base of every failure servefn raises on purpose. `code` is stable: clients may branch on it."""
 
     code: ClassVar[str] = "serving_error"
-    retry_seconds: ClassVar[int | None] = None
+    retry_seconds: int | None = None
     """When to try the same again, where that may help."""
 
     @property
@@ -46,6 +50,22 @@ class BundleError(ServingError):
 
 class RequestError(ServingError):
     code = "request_error"
+
+
+class Unauthorized(RequestError):
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    code = "forbidden"
+
+
+class RateLimited(RequestError):
+    code = "rate_limited"
+
+    def __init__(self, seconds: float) -> None:
+        self.retry_seconds = ceil(seconds)
+        super().__init__("These are more requests than this caller may make; the next in Retry-After seconds.")
 
 
 class ModelNotFound(RequestError):
@@ -126,7 +146,7 @@ class NotReady(ServingError):
 
 class Overloaded(ServingError):
     code = "overloaded"
-    retry_seconds: ClassVar[int] = 1
+    retry_seconds = 1
 
 
 class DeadlineExceeded(ServingError):

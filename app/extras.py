@@ -29,6 +29,7 @@ class Extra:
         return found
 
 
+jwt: Any = Extra("jwt")
 pyarrow: Any = Extra("pyarrow")
 parquet: Any = Extra("pyarrow.parquet", package="pyarrow")  # a look at the module itself would import the package
 zstd: Any = Extra("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Lifespan
 
-from app import cpu, openapi, schema
+from app import cpu, openapi, record, schema
 from app.admission import Admission
 from app.drift import Drift
 from app.errors import FAILED, InternalError, ServingError, quoted
+from app.gate import Gate, gate
 from app.keeper import Keeper
 from app.metrics import Metrics
-from app.protocols import admin, native, operations
+from app.protocols import access, admin, native, operations
+from app.protocols.access import DOCS, Access
+from app.protocols.body import DEADLINE
+from app.protocols.headers import Guarded
 from app.protocols.problem import ProblemResponse, problem
 from app.pulse import pulse
-from app.record import Noting, Recording, access
+from app.record import Noting, Recording
 from app.repository import Catalogue, Repository
 from app.scheduler import Scheduler
 from app.service import Observer, Service
@@ -39,18 +44,27 @@ from app.trial import Limits
 
 log = logging.getLogger("servefn")
 
+INVITATION = (
+    "set SERVEFN_API_KEYS_FILE to a file of keys, which `servefn api-key` makes, or listen on 127.0.0.1. "
+    "Until then admin's operations are refused"
+)
+
 DESCRIPTION = """Trained models as stateless functions: the same row gets the same answer, from any replica, every time.
 
 Each model has operations of its own, typed by its contract. Try one: the body is filled in with a row that works."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
-    """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows."""
+    """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows.
+
+    Raises BadKeys if it cannot be read who may call.
+    """
     settings = settings or Settings()
+    entrance = gate(settings)
     repository = _repository(settings)
     metrics = Metrics()
     traced = tracing()
-    readers = [*([traced.read] if traced else []), *([access] if settings.access_log else [])]
+    readers = [*([traced.read] if traced else []), *([record.access] if settings.access_log else [])]
     observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
     service = _service(settings, repository, observers)
     display = Display(service, metrics, Drift() if settings.drift else None)
@@ -59,14 +73,27 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         def ready() -> None:
-            _greet(f"http://{settings.host}:{settings.port}", repository)
+            _greet(f"http{'s' if settings.tls_cert else ''}://{settings.host}:{settings.port}", repository)
 
-        async with keeper.keeping(ready), pulse(display.look):
+        async with keeper.keeping(ready), pulse(display.look), entrance.keeping() if entrance else nullcontext():
             yield
         if traced:
             await run_in_threadpool(traced.close)
 
-    app = FastAPI(
+    app = _fastapi(lifespan)
+    app.include_router(native.router(service))
+    app.include_router(operations.router(repository, service.admission, metrics))
+    app.include_router(admin.router(keeper), dependencies=_trusted(entrance, settings))
+    _handle_errors(app)
+    served = _entered(native.Predictions(Guarded(app), service), entrance, service, settings)
+    _document(app, repository, settings.max_rows, served)
+    if settings.cors_origins is not None:
+        served = _cors(served, settings.cors_origins)
+    return Recording(served, readers) if readers else served
+
+
+def _fastapi(lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return FastAPI(
         title="servefn",
         version=version("servefn"),
         description=DESCRIPTION,
@@ -75,13 +102,31 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.include_router(native.router(service))
-    app.include_router(operations.router(repository, service.admission, metrics))
-    app.include_router(admin.router(keeper))
-    _document(app, repository, settings.max_rows)
-    _handle_errors(app)
-    predictions = native.Predictions(app, service)
-    return Recording(predictions, readers) if readers else predictions
+
+
+def _trusted(entrance: Gate | None, settings: Settings) -> Sequence[params.Depends]:
+    """What admin's operations depend on. Where anybody could call them nobody may, and the log says so."""
+    if entrance or settings.loopback:
+        return []
+    log.warning("ANYBODY WHO REACHES %s MAY PREDICT; %s", settings.host, INVITATION)
+    return [Depends(access.nobody)]
+
+
+def _entered(app: ASGIApp, entrance: Gate | None, service: Service, settings: Settings) -> ASGIApp:
+    """The application for those who may call."""
+    public = [*(DOCS if settings.public_docs else ()), *(["metrics"] if settings.public_metrics else ())]
+    return Access(app, entrance, service, public) if entrance else app
+
+
+def _cors(app: ASGIApp, origins: str) -> ASGIApp:
+    """The application for the pages of these origins too. They send keys themselves, never cookies."""
+    return CORSMiddleware(
+        app,
+        allow_origins=[origin.strip() for origin in origins.split(",")],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["authorization", "x-api-key", "content-type", DEADLINE.decode()],
+        expose_headers=["retry-after", "x-request-id"],
+    )
 
 
 @dataclass(frozen=True)
@@ -137,12 +182,13 @@ def _greet(address: str, repository: Repository) -> None:
     log.info("curl -s %s/models/%s/predict -H 'content-type: application/json' -d '%s'", address, model.name, body)
 
 
-def _document(app: FastAPI, repository: Repository, max_rows: int) -> None:
+def _document(app: FastAPI, repository: Repository, max_rows: int, served: ASGIApp) -> None:
     """Make the OpenAPI document follow the models, which come and go while the routes stay."""
 
     def document() -> dict[str, Any]:
         fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        return openapi.complete(fixed, repository.catalogue, max_rows)
+        complete = openapi.complete(fixed, repository.catalogue, max_rows)
+        return served.document(complete) if isinstance(served, Access) else complete
 
     app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -10,6 +11,9 @@ import click
 import orjson
 
 URL = "http://127.0.0.1:8000"
+KEY = "SERVEFN_API_KEY"
+"""The variable with the key to send. Not an option: who looks at the processes of a machine sees those."""
+
 TIMEOUT = 300
 """Seconds. Loading takes as long as the models are large."""
 
@@ -21,7 +25,8 @@ _url = click.option("--url", default=URL, show_default=True, metavar="URL", help
 def reload(url: str) -> None:
     """Have a service load new bundles and drop those that are gone, without a gap.
 
-    Prints what changed, as JSON. Exits with 1 if a bundle was rejected: what was served before it still is.
+    Prints what changed, as JSON. Exits with 1 if a bundle was rejected: what was served before it still is. Sends the
+    key that is in SERVEFN_API_KEY, if there is one.
     """
     _show(_ask(url, "POST", "/admin/reload"))
 
@@ -51,7 +56,8 @@ def _ask(url: str, method: str, path: str, body: Any = None) -> Any:
     connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=TIMEOUT)
     try:
         content = None if body is None else orjson.dumps(body)
-        connection.request(method, parts.path.rstrip("/") + path, content, {"content-type": "application/json"})
+        headers = {"content-type": "application/json", **({"x-api-key": os.environ[KEY]} if KEY in os.environ else {})}
+        connection.request(method, parts.path.rstrip("/") + path, content, headers)
         answer = connection.getresponse()
         document = orjson.loads(answer.read())
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,6 +15,7 @@ import uvicorn
 from uvicorn.supervisors import multiprocess
 
 from app.direct import Protocol
+from app.gate import gate
 from app.logs import configuration
 from app.protocols.native import Predictions
 from app.settings import Settings
@@ -36,9 +38,10 @@ class Server(uvicorn.Server):
 
     def _leave(self, grace: float) -> None:
         app = getattr(self.config, "loaded_app", None)
-        for each in (app, getattr(app, "app", None)):  # it may stand within one that keeps records
-            if isinstance(each, Predictions):
-                each.leave()
+        while app and not isinstance(app, Predictions):  # it may stand within what keeps records, or knows callers
+            app = getattr(app, "app", None)
+        if app:
+            app.leave()
         self.config.encoded_headers.append(GOODBYE)
         self.server_state.default_headers = [*self.server_state.default_headers, GOODBYE]
         asyncio.get_running_loop().call_later(grace, setattr, self, "should_exit", True)
@@ -63,7 +66,8 @@ class Worker(multiprocess.Process):
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal."""
+    """Serve until a signal. Raises BadKeys."""
+    gate(settings)  # what is wrong with it is said once, before there are workers
     config = uvicorn.Config(
         "app.main:create_app",
         factory=True,
@@ -76,7 +80,11 @@ def run(settings: Settings) -> None:
         log_level=settings.log_level,
         access_log=False,  # it would know neither model nor rows; SERVEFN_ACCESS_LOG does
         server_header=False,
-        proxy_headers=False,  # nothing here asks who calls
+        proxy_headers=False,  # nothing here asks for addresses
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        ssl_ca_certs=settings.tls_ca and str(settings.tls_ca),
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_ca else ssl.CERT_NONE,
         timeout_keep_alive=75,  # longer than a balancer's, so that it is never the server who hangs up first
         timeout_graceful_shutdown=30,
     )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "SERVEFN_"
+
+NEEDS = (
+    ("jwks", "jwt_issuer"),
+    ("jwks", "jwt_audience"),
+    ("jwt_issuer", "jwks"),
+    ("jwt_audience", "jwks"),
+    ("tls_key", "tls_cert"),
+    ("tls_ca", "tls_cert"),
+)
+"""Settings that mean nothing, or not what was meant, without another."""
 
 
 class Settings(BaseSettings):
@@ -54,9 +65,49 @@ class Settings(BaseSettings):
         default=1.0, ge=0, description="After SIGTERM: not ready, and yet answering, before no more is accepted."
     )
     max_rows: int = Field(default=10_000, ge=1, description="Most rows in one request.")
+    api_keys_file: Path | None = Field(
+        default=None, description="Who may call: a file of keys, TOML or JSON, read again when it changes."
+    )
+    api_keys: str | None = Field(default=None, description="The same, as text.")
+    jwks: str | None = Field(
+        default=None, description="Public keys of an issuer of tokens: a JWKS, as a path or https://… (extra auth)."
+    )
+    jwt_issuer: str | None = Field(default=None, description="The `iss` that tokens must have.")
+    jwt_audience: str | None = Field(default=None, description="The `aud` that tokens must have.")
+    caller_requests_per_second: float = Field(
+        default=0, ge=0, description="Of each caller, in each process, if its key says nothing else; 0 for no limit."
+    )
+    public_docs: bool = Field(default=True, description="Whether /docs and /openapi.json need no key.")
+    public_metrics: bool = Field(default=True, description="Whether /metrics needs no key.")
+    cors_origins: str | None = Field(
+        default=None, description="Origins whose pages may call, parted by commas; requests take the slower way then."
+    )
+    tls_cert: FilePath | None = Field(default=None, description="Certificate chain, PEM: HTTPS rather than HTTP.")
+    tls_key: FilePath | None = Field(default=None, description="Its private key, if that is in another file.")
+    tls_ca: FilePath | None = Field(default=None, description="Of whom clients must have a certificate, PEM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line shown."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="What the log is written as.")
     access_log: bool = Field(default=False, description="Log a line for each request; they take the slower way then.")
     drift: bool = Field(default=True, description="Hold a sample of the rows against the training data, for /metrics.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for name, other in NEEDS:
+            if getattr(self, name) is not None and getattr(self, other) is None:
+                raise ValueError(f"{name} needs {other}")
+        return self
+
+    @property
+    def auth(self) -> bool:
+        """Whether callers have to say who they are."""
+        return any(given is not None for given in (self.api_keys_file, self.api_keys, self.jwks))
+
+    @property
+    def loopback(self) -> bool:
+        """Whether nobody but this machine can call."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:  # the name of some interface
+            return False

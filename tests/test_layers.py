@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = [
     ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs"],
+    ["app.callers"],
+    ["app.tokens"],
+    ["app.gate"],
     ["app.decision", "app.uncertainty", "app.files", "app.signing"],
     ["app.signature"],
     ["app.admission", "app.parity", "app.bundle", "app.words", "app.answers"],
@@ -31,7 +34,15 @@ LEVELS = [
     ["app.protocols.lines"],
     ["app.protocols.tables"],
     ["app.protocols.problem"],
-    ["app.protocols.native", "app.protocols.operations", "app.protocols.admin", "app.openapi", "app.intake"],
+    [
+        "app.protocols.access",
+        "app.protocols.admin",
+        "app.protocols.headers",
+        "app.protocols.native",
+        "app.protocols.operations",
+        "app.openapi",
+        "app.intake",
+    ],
     ["app.main", "app.direct"],
     ["app.server"],
     ["app.cli", "app.remote"],
@@ -44,6 +55,7 @@ ONLY = {
     "starlette": ["app.protocols", "app.main", "app.record"],
     "prometheus_client": ["app.metrics"],
     "asyncio": [
+        "app.gate",
         "app.scheduler",
         "app.keeper",
         "app.protocols.admin",
@@ -58,6 +70,7 @@ ONLY = {
     "onnx": ["export"],
     "pandas": ["export"],
     "joblib": ["export"],
+    "jwt": ["app.extras"],
     "pyarrow": ["app.extras"],
     "backports": ["app.extras"],
     "opentelemetry": ["app.extras"],

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from app.errors import InvalidRequest, ServingError
+from app.errors import InvalidRequest, ServingError, Unauthorized
 from app.protocols.statuses import status
 
 MEDIA_TYPE = "application/problem+json"
@@ -69,5 +69,7 @@ def problem(error: ServingError) -> ProblemResponse:
     members: dict[str, Any] = {}
     if isinstance(error, InvalidRequest):
         members = {"faults": [found.document() for found in error.faults], "faults_total": error.total}
-    headers = {"retry-after": str(error.retry_seconds)} if error.retry_seconds else None
+    headers = {"retry-after": str(error.retry_seconds)} if error.retry_seconds else {}
+    if isinstance(error, Unauthorized):
+        headers["www-authenticate"] = 'Bearer realm="servefn"'
     return ProblemResponse(status(error), error.code, error.message, headers, **members)

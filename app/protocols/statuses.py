@@ -7,6 +7,9 @@ from http import HTTPStatus
 from app import errors
 
 STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.AliasNotFound: HTTPStatus.NOT_FOUND,

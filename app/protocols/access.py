@@ -1,0 +1,100 @@
+"""Who may call what, as a layer of ASGI around all protocols: a path says which scope it needs, and for which model.
+
+What is not listed needs a key too: a new path is closed until somebody opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPMethod
+from typing import Any, NamedTuple
+
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Request
+
+from app.callers import CALLER, Scope
+from app.errors import Forbidden, ServingError
+from app.gate import Gate
+from app.protocols.problem import described, problem
+from app.service import Service
+
+DOCS = ("docs", "openapi.json", "static")
+
+ANYBODY = (
+    "Anybody who reaches this address could call this. Have the server know its callers (SERVEFN_API_KEYS_FILE, "
+    "`servefn api-key`), or listen on 127.0.0.1 only."
+)
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token of the issuer."},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+}
+
+_REFUSALS = {
+    "401": "No key, or none that holds.",
+    "403": "The key is not for this; `detail` says which scope or model is missing.",
+    "429": "More requests than this caller may make; `Retry-After` says when.",
+}
+
+
+class Need(NamedTuple):
+    """What a caller must be allowed; without a model, for all of them."""
+
+    scope: Scope
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """Lets through who may."""
+
+    app: ASGIApp
+    gate: Gate
+    service: Service
+    public: Sequence[str]
+    """The first part of paths that need no key, beside health."""
+
+    async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and CALLER not in scope and (need := self.need(scope["method"], scope["path"])):
+            try:
+                scope[CALLER] = self.gate.admit(scope["headers"], *need)
+            except ServingError as error:
+                self.service.refused(None, error)
+                await problem(error)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def need(self, method: str, path: str) -> Need | None:
+        """What a request needs, by its decoded path; None if nothing."""
+        match path.split("/")[1:]:
+            case [first, *_] if first == "health" or first in self.public:
+                return None
+            case ["models", model, *_]:
+                return Need(Scope.PREDICT if method == HTTPMethod.POST else Scope.READ, model)
+            case ["admin", "models", model, *_]:
+                return Need(Scope.ADMIN, model)
+            case ["admin", *_]:
+                return Need(Scope.ADMIN)
+        return Need(Scope.READ)
+
+    def document(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The OpenAPI document, with what each operation needs."""
+        components = {**document.get("components", {}), "securitySchemes": SCHEMES}
+        paths = {
+            path: {method: self._operation(operation, method, path) for method, operation in item.items()}
+            for path, item in document["paths"].items()
+        }
+        return {**document, "paths": paths, "components": components}
+
+    def _operation(self, operation: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+        if self.need(method.upper(), path) is None:
+            return operation
+        refusals = {status: described(text) for status, text in _REFUSALS.items()}
+        security: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+        return {**operation, "security": security, "responses": {**operation["responses"], **refusals}}
+
+
+async def nobody() -> None:
+    """What admin's operations depend on where anybody could call them. Raises Forbidden."""
+    raise Forbidden(ANYBODY)
