@@ -54,13 +54,23 @@ class WorstRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UndecidedRow:
+    """A row to which the trained model itself gives two answers, and the check that tried it."""
+
+    check: str
+    row: Row
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What the parity check found between the trained model and the graph.
 
     `rows` were tried, `checks` has them by kind. `worst` is the largest |served - trained| / max(1, |trained|) of any
     number in any answer; `flips` counts labels that differ. `worst_rows` are the few that differ most, if any differ.
     `exact` names the outputs that equal the trained model's to the last bit for every input, by an argument and not
-    by trying: see export.exactness. `costs` and `coverage` are what labelled rows say of decisions and of regions.
+    by trying: see export.exactness. `undecided` counts rows to which the trained model itself gives two answers, alone
+    and among others or on the two sides of a boundary, of which the graph gives one; `undecided_rows` are a few.
+    `costs` and `coverage` are what labelled rows say of decisions and of regions.
     """
 
     rows: int
@@ -70,6 +80,8 @@ class Certificate:
     checks: Mapping[str, Check] = field(default_factory=dict)
     worst_rows: Sequence[WorstRow] = ()
     exact: tuple[str, ...] = ()
+    undecided: int = 0
+    undecided_rows: Sequence[UndecidedRow] = ()
     costs: CostCurve | None = None
     coverage: Coverage | None = None
 

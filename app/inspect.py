@@ -104,7 +104,13 @@ def verdict(certificate: Certificate) -> str:
     """What the parity check found, in a sentence."""
     labels = f"{certificate.flips} labels differ" if certificate.flips else "no label differs"
     numbers = f"no number by more than {certificate.worst:.2g}" if certificate.worst else "no number either"
-    return f"{certificate.rows} rows compared: {labels}, and {numbers} ({certificate.tolerance:g} is tolerated)."
+    said = f"{certificate.rows} rows compared: {labels}, and {numbers} ({certificate.tolerance:g} is tolerated)."
+    return f"{said} {_undecided(certificate.undecided)}" if certificate.undecided else said
+
+
+def _undecided(rows: int) -> str:
+    lie = "1 row lies" if rows == 1 else f"{rows} rows lie"
+    return f"{lie} where the trained model itself gives two answers; the server gives one of them."
 
 
 def listed(values: Sequence[Scalar]) -> str:

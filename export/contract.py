@@ -126,6 +126,10 @@ class _Prober:
     def accepts(self, name: str, *values: Scalar | None) -> bool:
         return self._original.accepts([{**self._row, name: value} for value in values])
 
+    def _holds(self, rows: Sequence[Row]) -> bool:
+        """Whether the model answers rows with finite numbers, and the graph as it does."""
+        return self._original.accepts(rows, finite=True) and self._agrees(rows)
+
     def feature(self, column: SampleColumn, declared: Declared, noted: Categories) -> Feature:
         nullable = bool(column.holes.any()) if declared.nullable is None else declared.nullable
         if nullable and not self.accepts(column.name, None):
@@ -155,7 +159,7 @@ class _Prober:
             narrowed = [_within(feature, declared[feature.name], magnitude) for feature in features]
             rows = corners(narrowed, self._row)
             groups = [[row] for row in rows] + [rows] if rows else []  # one row may overflow where several do not
-            if all(self._original.accepts(group) and self._agrees(group) for group in groups):
+            if all(self._holds(group) for group in groups):
                 return narrowed
         return features
 
@@ -186,12 +190,7 @@ class _Prober:
         """The declared range, else the dtype's, else as far as the model answers."""
         if column.datatype in (Datatype.BOOL, Datatype.BYTES):
             return None, None
-        dtype: Any = column.values.dtype
-        if isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 8:
-            held = np.iinfo(dtype)
-            found: tuple[float | None, ...] = float(held.min), float(held.max)
-        else:
-            found = tuple(self._reach(column, sign) for sign in (-1, 1))
+        found = [self._reach(column, sign) for sign in (-1, 1)]
         return (
             found[0] if declared.minimum is None else declared.minimum,
             found[1] if declared.maximum is None else declared.maximum,
@@ -199,14 +198,23 @@ class _Prober:
 
     def _reach(self, column: SampleColumn, sign: int) -> float | None:
         """How far out the model is answered right: None if that is as far as the datatype goes."""
-        numbers, limit = column.numbers(), LIMITS[column.datatype]
+        numbers, limit = column.numbers(), _limit(column, sign)
         kind = int if column.datatype is Datatype.INT64 else float
         for magnitude in (limit, *(one for one in _MAGNITUDES if np.abs(numbers).max() <= one < limit)):
             value = sign * magnitude
             rows: list[Row] = [{**row, column.name: kind(one)} for row in self._rows for one in (value, value / 2)]
-            if self._original.accepts(rows) and self._agrees(rows):
-                return None if magnitude == limit else value
+            if self._holds(rows):
+                return None if magnitude == LIMITS[column.datatype] else value
         return float(numbers.max() if sign > 0 else numbers.min())
+
+
+def _limit(column: SampleColumn, sign: int) -> float:
+    """The largest magnitude on that side that the sample's dtype holds, and the wire's."""
+    dtype: Any = column.values.dtype
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "iu" or dtype.itemsize == 8:
+        return LIMITS[column.datatype]
+    held = np.iinfo(dtype)
+    return abs(float(held.max if sign > 0 else held.min))
 
 
 def _example(original: Original, declared: Mapping[str, Declared]) -> Row:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,11 @@ _WRITINGS: tuple[Callable[[str], str], ...] = (
 )
 _REWRITTEN = 4
 _BISECTIONS = 64
+_TWINS_APART = 4
+"""Units in the last place between two rows on the two sides of one boundary."""
+
+CLEARANCE = 1e-9
+"""How far from a boundary no last bit decides, as a part of the number, or of its column's spread if that is more."""
 
 _ZERO = float(np.float32(1e-35))
 """What LightGBM takes for zero, and it is not alone in having such a number."""
@@ -36,23 +42,35 @@ _TINY = [1e-30, -1e-30, 1e-36, 5e-324]
 _TINY += [side * value for value in (_ZERO, np.nextafter(_ZERO, 1), np.nextafter(_ZERO, 0)) for side in (1.0, -1.0)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One kind of rows, under the name that the certificate gives it.
+
+    `twins` has, for rows on a boundary, the row on its other side, or None where that is not beside it.
+    """
+
+    check: str
+    rows: Sequence[Row]
+    twins: Sequence[Row | None] = ()
+
+
 class Hostile:
     """Makes hostile rows from good ones: one column changed, the others as some row of the sample has them."""
 
     def __init__(self, model: Model, base: list[Row], graph: Graph) -> None:
         self._model, self._signature, self._base, self._graph = model, model.signature, base, graph
 
-    def checks(self, original: Original) -> Iterator[tuple[str, list[Row]]]:
-        """Each kind of rows, under the name that the certificate gives it."""
-        yield "thresholds", self._changed(self._beside)
-        yield "computed_thresholds", self._crossing()
-        yield "boundaries", self._boundaries(original)
-        yield "near_equal", self._changed(_near_equal)
-        yield "magnitudes", self._changed(lambda feature: _within(feature, _magnitudes(feature)))
-        yield "extremes", self._extremes()
-        yield "missing", self._missing()
-        yield "categories", self._changed(_every_category)
-        yield "unseen", self._changed(self._strangers)
+    def checks(self, original: Original) -> Iterator[Trial]:
+        """Each kind of rows; there may be none of a kind."""
+        yield Trial(check="thresholds", rows=self._changed(self._beside))
+        yield Trial(check="computed_thresholds", rows=self._crossing())
+        yield from self._boundaries(original)
+        yield Trial(check="near_equal", rows=self._changed(_near_equal))
+        yield Trial(check="magnitudes", rows=self._changed(lambda feature: _within(feature, _magnitudes(feature))))
+        yield Trial(check="extremes", rows=self._extremes())
+        yield Trial(check="missing", rows=self._missing())
+        yield Trial(check="categories", rows=self._changed(_every_category))
+        yield Trial(check="unseen", rows=self._changed(self._strangers))
 
     def _changed(self, values: Any) -> list[Row]:
         rows: list[Row] = []
@@ -97,23 +115,25 @@ class Hostile:
         texts = [str(row[feature.name]) for row in self._base[:_REWRITTEN] if row[feature.name] is not None]
         return list(dict.fromkeys([*_WORDS, *(write(text) for text in texts for write in _WRITINGS)]))
 
-    def _boundaries(self, original: Original) -> list[Row]:
-        """Pairs of neighbouring doubles between which the model's answer changes, found by bisection.
+    def _boundaries(self, original: Original) -> Iterator[Trial]:
+        """Pairs of neighbouring doubles between which the model's answer changes, and rows clear of them.
 
-        This needs no knowledge of the model: it finds the splits of trees behind any preprocessing.
+        They are found by bisection. This needs no knowledge of the model: it finds the splits of trees behind any
+        preprocessing.
         """
         brackets = [bracket for feature in self._signature.numbers for bracket in self._brackets(feature)]
         if not brackets:
-            return []
-        names = [name for name, _, _, _ in brackets]
-        bases = [base for _, base, _, _ in brackets]
-        low, high = (np.array([bracket[side] for bracket in brackets]) for side in (2, 3))
-        left = _digest(original, _rows(bases, names, low))
-        for _ in range(_BISECTIONS):
-            middle = low + (high - low) / 2
-            same = _digest(original, _rows(bases, names, middle)) == left
-            low, high = np.where(same, middle, low), np.where(same, high, middle)
-        return [*_rows(bases, names, low), *_rows(bases, names, high)]
+            return
+        names, bases = [name for name, _, _, _ in brackets], [base for _, base, _, _ in brackets]
+        ends = np.array([[low, high] for _, _, low, high in brackets]).T
+        low, high = _bisected(original, bases, names, *ends)
+        sides = [_rows(bases, names, low), _rows(bases, names, high)]
+        near = np.abs(high - low) <= _TWINS_APART * np.spacing(np.maximum(np.abs(low), np.abs(high)))
+        twins = [twin if close else None for side in sides[::-1] for twin, close in zip(side, near, strict=True)]
+        yield Trial(check="boundaries", rows=[*sides[0], *sides[1]], twins=twins)
+        margin = CLEARANCE * np.maximum(np.abs(ends).max(axis=0), ends[1] - ends[0])
+        clear = (np.maximum(low - margin, ends[0]), np.minimum(high + margin, ends[1]))
+        yield Trial(check="beside_boundaries", rows=[row for side in clear for row in _rows(bases, names, side)])
 
     def _brackets(self, feature: Feature) -> Iterator[tuple[str, Row, float, float]]:
         if feature.datatype is not Datatype.FP64 or feature.closed:
@@ -121,6 +141,16 @@ class Hostile:
         steps = np.unique(np.clip(feature.training.quantiles, *feature.range))
         for index, (low, high) in enumerate(pairwise(steps.tolist())):
             yield feature.name, self._base[index % len(self._base)], low, high
+
+
+def _bisected(original: Original, bases: list[Row], names: list[str], low: Array, high: Array) -> tuple[Array, Array]:
+    """The ends of each bracket, drawn together where the answer changes from that at its low end."""
+    left = _digest(original, _rows(bases, names, low))
+    for _ in range(_BISECTIONS):
+        middle = low + (high - low) / 2
+        same = _digest(original, _rows(bases, names, middle)) == left
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return low, high
 
 
 def _digest(original: Original, rows: list[Row]) -> Array:

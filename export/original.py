@@ -76,15 +76,19 @@ class Original:
                 f"declare a valid range or categories that leave it out: {refused}"
             ) from error
 
-    def accepts(self, rows: Sequence[Row]) -> bool:
-        """Whether the model answers these rows, with finite numbers; a transformer may pass NaN through."""
+    def accepts(self, rows: Sequence[Row], *, finite: bool = False) -> bool:
+        """Whether the model answers these rows, with finite numbers.
+
+        A transformer may pass NaN through; if all shall be `finite`, only for a row with a missing value.
+        """
         try:
             found = self.answers(rows)
         except Exception:  # whatever a model raises, it refuses the rows
             return False
-        numbers = [values for values in found.values() if values.dtype.kind == "f"]
-        wrong = np.isinf if self.kind is Kind.TRANSFORMER else lambda values: ~np.isfinite(values)
-        return not any(bool(wrong(values).any()) for values in numbers)
+        numbers = [values.reshape(len(rows), -1) for values in found.values() if values.dtype.kind == "f"]
+        passed = self.kind is Kind.TRANSFORMER
+        holes = np.array([[passed and (not finite or None in row.values())] for row in rows])
+        return all(bool((np.isfinite(values) | (holes & np.isnan(values))).all()) for values in numbers)
 
     def _takes(self, row: Row) -> bool:
         try:

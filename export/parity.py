@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from app.bundle import Certificate, Check, Replay, WorstRow
+from app.bundle import Certificate, Check, Replay, UndecidedRow, WorstRow
 from app.errors import InvalidRequest, PredictionFailed
 from app.parity import LABEL, Difference, compare
 from app.predictor import Model
 from app.signature import Array
 from export.errors import ExportError, Mismatch, ParityError
 from export.graph import Graph
-from export.hostile import Hostile
+from export.hostile import Hostile, Trial
 from export.original import Original
 from export.sample import BASE_ROWS, Row, spread
+from export.undecided import Umpire
 
 SAMPLE_ROWS, SINGLE_ROWS, REPLAYED, SHOWN, NAMED = 2000, 12, 32, 10, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tried:
-    """One kind of rows, and both answers to them."""
+class Tried(Trial):
+    """One kind of rows, and both answers to them.
 
-    check: str
-    rows: Sequence[Row]
+    `undecided` are those to which the trained model has two answers: `trained` has the one that was served.
+    """
+
     trained: dict[str, Array]
     served: dict[str, Array]
+    undecided: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +91,22 @@ def compare_all(
 
     `exact` are the outputs of which export.exactness claims that they are equal; one row that is not refutes it.
     """
-    tried = list(_tried(original, model, graph))
+    umpire = Umpire(original=original, model=model, tolerance=tolerance, exact=exact)
+    tried = [_settled(one, umpire) for one in _tried(original, model, graph)]
     differences = [compare(one.trained, one.served, tolerance) for one in tried]
     held = tuple(name for name in exact if all(_equal(one, name) for one in tried))
     certificate = replace(_certificate(tried, differences, tolerance), exact=held)
     return Comparison(tried=tried, differences=differences, certificate=certificate)
+
+
+def _settled(tried: Tried, umpire: Umpire) -> Tried:
+    """With the trained model's own other answer to each row that is undecided: see export.undecided."""
+    found = umpire.settled(tried, tried.trained, tried.served)
+    trained = {name: values.copy() for name, values in tried.trained.items()}
+    for row, answers in found.items():
+        for name, values in answers.items():
+            trained[name][row] = values[0]
+    return replace(tried, trained=trained, undecided=tuple(found))
 
 
 def _equal(tried: Tried, name: str) -> bool:
@@ -102,6 +116,7 @@ def _equal(tried: Tried, name: str) -> bool:
 def _certificate(tried: Sequence[Tried], differences: Sequence[Difference], tolerance: float) -> Certificate:
     pairs = list(zip(tried, differences, strict=True))
     named = [worst for one, difference in pairs for worst in _worst_rows(one, difference)]
+    undecided = [UndecidedRow(check=one.check, row=one.rows[row]) for one in tried for row in one.undecided]
     return Certificate(
         rows=sum(len(one.rows) for one in tried),
         worst=max(difference.worst for difference in differences),
@@ -109,6 +124,8 @@ def _certificate(tried: Sequence[Tried], differences: Sequence[Difference], tole
         tolerance=tolerance,
         checks={one.check: Check(rows=len(one.rows), worst=difference.worst) for one, difference in pairs},
         worst_rows=sorted(named, key=lambda worst: -worst.difference)[:NAMED],
+        undecided=len(undecided),
+        undecided_rows=undecided[:NAMED],
     )
 
 
@@ -131,39 +148,43 @@ def agree(original: Original, model: Model, tolerance: float, rows: Sequence[Row
 
 
 def _tried(original: Original, model: Model, graph: Graph) -> Iterator[Tried]:
-    rows = original.sample.spread(SAMPLE_ROWS)
-    ordinary = _try("sample", rows, original, model)
-    yield ordinary
-    yield _try("example", [{f.name: f.example for f in model.signature.features}], original, model)
+    yield _try(Trial(check="sample", rows=original.sample.spread(SAMPLE_ROWS)), original, model)
+    yield _try(Trial(check="example", rows=[{f.name: f.example for f in model.signature.features}]), original, model)
     base = original.sample.spread(BASE_ROWS)
-    everything = [base]
-    for check, hostile in Hostile(model, base, graph).checks(original):
-        if hostile:
-            everything.append(hostile)
-            yield _try(check, hostile, original, model)
-    mixed = [row for part in everything for row in (part[index] for index in spread(len(part), SINGLE_ROWS))]
-    yield _one_by_one(mixed, original, model)
+    trials = [trial for trial in Hostile(model, base, graph).checks(original) if trial.rows]
+    yield from (_try(trial, original, model) for trial in trials)
+    yield _one_by_one([_alone(trial) for trial in (Trial(check="sample", rows=base), *trials)], original, model)
 
 
-def _try(check: str, rows: Sequence[Row], original: Original, model: Model) -> Tried:
+def _try(trial: Trial, original: Original, model: Model) -> Tried:
     try:
-        served = model.predict(rows)
+        served = model.predict(trial.rows)
     except InvalidRequest as error:
         raise ExportError(f"the sample breaks the contract: {error}") from error
     except PredictionFailed as error:
-        raise ExportError(f"onnxruntime fails on rows of the check '{check}': {error.__cause__}") from error
+        raise ExportError(f"onnxruntime fails on rows of the check '{trial.check}': {error.__cause__}") from error
     graph = {name: served[name] for name in model.signature.named}  # not what is made of its answers
-    return Tried(check=check, rows=rows, trained=original.asked(check, rows), served=graph)
+    trained = original.asked(trial.check, trial.rows)
+    return Tried(check=trial.check, rows=trial.rows, twins=trial.twins, trained=trained, served=graph)
 
 
-def _one_by_one(rows: Sequence[Row], original: Original, model: Model) -> Tried:
+def _alone(trial: Trial) -> list[Trial]:
+    """A few of the rows, a trial each."""
+    return [
+        Trial(check="single_rows", rows=[trial.rows[row]], twins=trial.twins[row : row + 1])
+        for row in spread(len(trial.rows), SINGLE_ROWS)
+    ]
+
+
+def _one_by_one(parts: Iterable[Sequence[Trial]], original: Original, model: Model) -> Tried:
     """Each row alone, on both sides: an answer must not depend on its neighbours."""
-    each = [_try("single_rows", [row], original, model) for row in rows]
+    each = [_try(trial, original, model) for part in parts for trial in part]
     trained, served = (
         {name: np.concatenate([getattr(one, side)[name] for one in each]) for name in each[0].trained}
         for side in ("trained", "served")
     )
-    return Tried(check="single_rows", rows=rows, trained=trained, served=served)
+    twins = [one.twins[0] if one.twins else None for one in each]
+    return Tried(check="single_rows", rows=[one.rows[0] for one in each], twins=twins, trained=trained, served=served)
 
 
 def _mismatch(tried: Tried, row: int, difference: Difference) -> Mismatch:
@@ -188,7 +209,7 @@ def _replay(tried: Sequence[Tried]) -> Replay:
     instances: list[Row] = []
     outputs: dict[str, list[Any]] = {name: [] for name in tried[0].trained}
     for one in (tried[0], *hostile):
-        finite = np.flatnonzero(_finite(one.trained))
+        finite = np.setdiff1d(np.flatnonzero(_finite(one.trained)), one.undecided)
         chosen = finite[spread(len(finite), share[one.check])]
         instances += [one.rows[index] for index in chosen]
         for name, values in one.trained.items():

@@ -35,7 +35,9 @@ def rows_by_check(model: Any, sample: Any, tmp_path: Path) -> dict[str, list[Row
     served = load(export_model(model, sample, tmp_path, "m", tolerance=1e9).path)
     original = Original(model, read_sample(sample, model, None))
     graph, _ = compiled(original, unbounded(original, "key"))
-    return dict(Hostile(served, original.sample.spread(16), graph).checks(original))
+    return {
+        trial.check: list(trial.rows) for trial in Hostile(served, original.sample.spread(16), graph).checks(original)
+    }
 
 
 @pytest.mark.parametrize(("step", "apart"), [(StandardScaler(), 1e-14), (FunctionTransformer(np.tanh), 2e-9)])

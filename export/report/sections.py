@@ -24,6 +24,7 @@ CHECKS = {
     "example": "the row that the documentation shows",
     "thresholds": "on and beside the splits of trees",
     "boundaries": "neighbouring numbers between which the answer changes",
+    "beside_boundaries": "a little off them, where no last bit decides",
     "near_equal": "numbers that only a double tells apart",
     "magnitudes": "the largest, the smallest and zero",
     "missing": "each value left out that may be",

@@ -23,6 +23,11 @@ thresholds of its trees, values that only float64 tells apart, missing values, u
 means: every number within 1e-5 of max(1, |trained|), and every label equal. **Refused** and **stopped by parity** are
 not published; the reason says what to do. **Wrong** is published and differs, and must never be.
 
+The exporter's own check accepts two answers where the trained model itself has two: to a row that it answers in one way
+alone and in another among others, and to neighbouring doubles between which its answer changes. A little off such a
+row, on the sample's own rows, and in outputs that are argued to be exact, one answer alone is right. Such rows are
+counted in the certificate. The comparison below knows of no such thing.
+
 ![How the cases ended, by family](parity.svg)
 """
 
