@@ -109,7 +109,7 @@ def serve(**given: Any) -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice([*Scope]),
+    type=click.Choice([str(scope) for scope in Scope]),
     default=["predict", "read"],
     help="What it may do; may be repeated.",
     show_default=True,
@@ -121,15 +121,16 @@ def serve(**given: Any) -> None:
     metavar="PATTERN",
     help="Models that it is for, as iris or fraud-*; may be repeated. [default: all]",
 )
-def api_key(name: str, scopes: tuple[Scope, ...], models: tuple[str, ...]) -> None:
+def api_key(name: str, scopes: tuple[str, ...], models: tuple[str, ...]) -> None:
     """Make a new random key, for the caller NAME.
 
     The key is shown once, on stderr. The line that is to be stored goes to stdout; the key cannot be found from it:
 
-        servefn api-key ci --model iris >> keys.toml
+    \b
+      servefn api-key ci --model iris >> keys.toml
     """
     try:
-        secret, line = created(name, scopes, models)
+        secret, line = created(name, map(Scope, scopes), models)
     except BadKeys as error:
         raise click.UsageError(str(error)) from error
     click.echo(line)
