@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tempfile
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -101,6 +102,8 @@ def serve(**given: Any) -> None:
             run(settings)
         except BadKeys as error:
             raise click.ClickException(f"who may call: {error}") from error
+        except ssl.SSLError as error:
+            raise click.ClickException(f"the certificate or its key cannot be used: {error}") from error
 
 
 @click.command()

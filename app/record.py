@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
+from app.callers import CALLER
 from app.errors import ServingError
 from app.predictor import Model
 
@@ -57,6 +58,7 @@ class Record:
     model: Model | None = None
     rows: int | None = None
     error: str | None = None
+    caller: str | None = None
 
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)
@@ -101,6 +103,7 @@ class Recording:
             await self.app(scope, receive, answer)
         finally:
             record.seconds = time.perf_counter() - started
+            record.caller = scope[CALLER].name if CALLER in scope else None
             for read in self.readers:
                 read(record)
 
@@ -121,6 +124,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "version": model and model.version,
         "rows": record.rows,
         "error": record.error,
+        "caller": record.caller,
     }
     return {name: value for name, value in said.items() if value is not None}
 

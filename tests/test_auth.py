@@ -18,7 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.gate import LONGEST
+from app.callers import Scope
+from app.errors import RateLimited
+from app.gate import LONGEST, gate
 from app.main import create_app
 from app.protocols.access import Access
 from app.protocols.native import Predictions
@@ -270,6 +272,41 @@ def test_docs_can_be_closed() -> None:
     ]
 
 
+def test_the_log_names_the_caller_and_never_the_key() -> None:
+    with serving(SERVEFN_API_KEYS=KEYS, SERVEFN_ACCESS_LOG="true") as (process, address):
+        for key, status in (("all-all", 200), ("wrong-key", 401)):
+            headers = {**JSON, "x-api-key": key}
+            answer = httpx.post(f"{address}/models/iris/predict", content=body(IRIS), headers=headers)
+            assert answer.status_code == status
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+    assert "status=200" in said
+    assert said.count("caller=all\n") == 1
+    assert "error=unauthorized" in said
+    assert "all-all" not in said
+    assert "wrong-key" not in said
+
+
+def test_each_caller_has_a_bucket_and_the_settings_one_for_who_has_no_limit() -> None:
+    found = gate(Settings(api_keys=KEYS, caller_requests_per_second=0.001))
+    assert found is not None
+    for name in ("all", "iris"):
+        headers = [(b"x-api-key", f"{name}-{name}".encode())]
+        assert found.admit(headers, Scope.PREDICT, "iris").name == name
+        with pytest.raises(RateLimited) as raised:
+            found.admit(headers, Scope.PREDICT, "iris")
+        assert 999 <= (raised.value.retry_seconds or 0) <= 1000
+
+
+def test_buckets_are_forgotten_rather_than_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.gate.MOST_BUCKETS", 2)
+    found = gate(Settings(api_keys=KEYS, caller_requests_per_second=1))
+    assert found is not None
+    for name in ("all", "iris", "predicts"):
+        found.admit([(b"x-api-key", f"{name}-{name}".encode())], Scope.PREDICT, "iris")
+    assert len(found._buckets) == 2
+
+
 @pytest.mark.parametrize("options", [{}, {"SERVEFN_ACCESS_LOG": "true"}])
 def test_beyond_loopback_and_without_keys_it_warns_and_refuses_admin(options: dict[str, str]) -> None:
     with serving("--host", "0.0.0.0", **options) as (process, address):  # noqa: S104  # that is what is tried
@@ -294,6 +331,7 @@ def test_loopback(loopback: bool) -> None:
         ({"SERVEFN_API_KEYS_FILE": "/nowhere/keys.toml"}, "/nowhere/keys.toml cannot be read"),
         ({"SERVEFN_API_KEYS": "a = 1", "SERVEFN_WORKERS": "2"}, "Expected `object`"),
         ({"SERVEFN_JWKS": "keys.json"}, "jwks needs jwt_issuer"),
+        ({"SERVEFN_TLS_CERT": str(MODELS / "iris/1/model.json")}, "certificate or its key cannot be used"),
         ({"SERVEFN_TLS_KEY": str(MODELS / "iris/1/model.json")}, "tls_key needs tls_cert"),
     ],
 )

@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from starlette.testclient import TestClient
 
+from tests.test_auth import stored
 from tests.test_cli import serving
 from tests.waiting import until
 
@@ -63,6 +64,20 @@ def test_try_it_out_is_filled_in_with_a_row_that_works(browser: webdriver.Chrome
     browser.execute_script("arguments[0].click()", found(browser, "button.execute"))
     assert found(browser, ".live-responses-table tbody .response-col_status").text.startswith("200")
     assert '"predictions"' in found(browser, ".live-responses-table tbody pre").text
+
+
+def test_a_key_can_be_given_where_one_is_needed(browser: webdriver.Chrome) -> None:
+    with serving(SERVEFN_API_KEYS=stored(all='scopes = ["predict"]')) as (_, address):
+        browser.get(f"{address}/docs#/iris/predict_iris")
+        run, answered = "button.execute", ".live-responses-table tbody .response-col_status"
+        browser.execute_script("arguments[0].click()", found(browser, run))
+        assert found(browser, answered).text.startswith("401")
+        found(browser, "button.authorize").click()
+        found(browser, ".auth-container input").send_keys("all-all")
+        found(browser, ".auth-container button.authorize").click()
+        found(browser, ".btn-done").click()
+        browser.execute_script("arguments[0].click()", found(browser, run))
+        until(lambda: found(browser, answered).text.startswith("200"))
 
 
 def test_the_page_asks_nobody_else_for_anything(browser: webdriver.Chrome, address: str) -> None:
