@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile parity picture
+.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz parity picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ ordeal: .venv/dev ## What clients lose when things go wrong: versions that move,
 
 profile: .venv/dev ## Where the time of a request goes, stage by stage
 	$(BIN)/python -m bench.profile
+
+fuzz: .venv/dev ## Throw bytes that nobody meant at all that takes some, for SECONDS
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 parity: .venv/dev ## Export some 700 models and hold each bundle against its original: an hour; writes docs/parity.*
 	$(BIN)/python -m tests.matrix

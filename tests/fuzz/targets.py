@@ -1,0 +1,189 @@
+"""What takes bytes from outside. Each target gives what is right to begin with, and takes anything."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from backports import zstd
+from pyarrow import csv, parquet
+
+from app import bundle
+from app.columns import Terms
+from app.errors import RequestError
+from app.formats import FORMATS
+from app.main import create_app
+from app.protocols.coding import unfolded
+from app.protocols.native import Predictions
+from app.settings import Settings
+from app.trial import Limits, tried
+from tests.conftest import MODELS
+from tests.contracts import GOOD
+from tests.test_direct import converse
+from tests.test_formats import MODEL, TYPES
+
+ROWS: list[dict[str, Any]] = [{"id": f"k{number}", **GOOD, "length (cm)": number / 10} for number in range(12)]
+LIMIT = 10**6
+"""Bytes that a body may unfold to."""
+
+SERVED = {b"200", b"400", b"404", b"405", b"406", b"408", b"413", b"415", b"422", b"503", b"504"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """`take` raises what is a finding. Bytes for it are made of `seeds`; `size` of them are taken at once."""
+
+    name: str
+    seeds: Sequence[bytes]
+    take: Callable[[Sequence[bytes]], None]
+    size: int = 1
+
+
+def decoding(name: str, media_type: str, *seeds: bytes) -> Target:
+    """A format, with keys and without, in one go."""
+
+    def take(contents: Sequence[bytes]) -> None:
+        for content in contents:
+            for key_field in ("", "id"):
+                terms = Terms(max_bytes=LIMIT, max_rows=100, keyed=bool(key_field), key_field=key_field)
+                try:
+                    FORMATS[media_type].decode(MODEL, content, terms)
+                except RequestError:
+                    continue
+
+    return Target(name, seeds, take)
+
+
+def lines() -> Target:
+    def take(contents: Sequence[bytes]) -> None:
+        for content in contents:
+            for key_field in (None, "id"):
+                try:
+                    MODEL.codec.decode_line(content, 0, key_field)
+                except RequestError:
+                    continue
+
+    return Target("lines", [json.dumps(row).encode() for row in ROWS[:2]], take)
+
+
+def codings() -> Target:
+    plain = json.dumps({"instances": ROWS}).encode()
+    seeds = {b"gzip": gzip.compress(plain), b"deflate": zlib.compress(plain), b"zstd": zstd.compress(plain)}
+
+    def take(contents: Sequence[bytes]) -> None:
+        for content in contents:
+            for coding in seeds:
+                size, reader = 0, unfolded(coding)
+                try:
+                    for part in reader.parts(content):
+                        size += len(part)
+                        if size > LIMIT:
+                            break
+                    reader.end()
+                except RequestError:
+                    continue
+
+    return Target("codings", list(seeds.values()), take)
+
+
+def http() -> Target:
+    """A connection: whatever comes, the answers are ours, and what is said of a failure is not that it is our own."""
+    app = create_app(Settings(models=MODELS, load_seconds=0))
+    assert isinstance(app, Predictions)
+    app._repository.load()
+    for name in ("servefn", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    row = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
+
+    def post(path: bytes, kind: bytes, content: bytes, *headers: bytes) -> bytes:
+        head = [b"POST /models/iris/%b HTTP/1.1" % path, b"host: x", b"content-type: " + kind, *headers]
+        return b"\r\n".join([*head, b"content-length: %d" % len(content), b"", content])
+
+    body = b'{"instances":[%b]}' % row
+    keyed = b'{"instances":[{"key":"a",%b]}' % row[1:]
+    chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    seeds = [
+        post(b"predict", b"application/json", body),
+        post(b"predict/keyed", b"application/json", keyed, b"accept: text/csv"),
+        post(b"predict", b"application/x-ndjson", row + b"\n" + row, b"accept-encoding: gzip;q=0.5"),
+        post(b"versions/1/predict?threshold=0.5&key_field=a", b"application/json", body, b"servefn-timeout-ms: 100"),
+        post(b"predict", b"application/json", gzip.compress(body), b"content-encoding: gzip"),
+        b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" + chunked,
+        b"GET /models HTTP/1.1\r\nhost: x\r\n\r\nGET /metrics HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"PUT /admin/models/iris/aliases/x HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n{1}",
+    ]
+
+    def take(contents: Sequence[bytes]) -> None:
+        for content in contents:
+            written = b"".join(asyncio.run(converse(app, content)).written)
+            statuses = {part[:3] for part in written.split(b"HTTP/1.1 ")[1:]}
+            if strange := statuses - SERVED - {b"100", b"426", b"431", b"404"}:
+                raise AssertionError(f"answered by {strange}")
+
+    return Target("http", seeds, take)
+
+
+def bundles() -> Target:
+    """Graphs, in contracts with digests that fit, each of which may only be turned away for a reason of its own."""
+    read = bundle.read(MODELS / "iris" / "1")
+
+    def take(contents: Sequence[bytes]) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            paths = [Path(place, "fuzzed", str(number)) for number, _ in enumerate(contents, 1)]
+            for path, content in zip(paths, contents, strict=True):
+                path.mkdir(parents=True)
+                bundle.write(path, read.manifest, content, read.replay)
+            for verdict in tried(paths, Limits(seconds=10, bytes=2**31)).values():
+                if "could not be tried" in verdict.reason or not (verdict.reason or verdict.digest):
+                    raise AssertionError(verdict.reason or "no verdict")
+
+    return Target("bundles", [read.graph, bundle.read(MODELS / "flights" / "1").graph], take, size=64)
+
+
+def tables() -> tuple[bytes, list[bytes], list[bytes]]:
+    """The rows as CSV, as streams of Arrow and as files of Parquet."""
+    schema = pa.schema([("id", pa.string()), *TYPES.items()])
+    table = pa.table({name: [row[name] for row in ROWS] for name in schema.names}, schema)
+    coded = table.set_column(0, "id", table["id"].dictionary_encode())
+    text, streams, files = io.BytesIO(), [], []
+    csv.write_csv(table, text)
+    for each in (table, coded):
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, each.schema) as stream:
+            stream.write_table(each)
+        streams.append(sink.getvalue())
+    for compression in ("snappy", "none", "zstd", "gzip"):
+        sink = io.BytesIO()
+        parquet.write_table(table, sink, compression=compression)
+        files.append(sink.getvalue())
+    return text.getvalue(), streams, files
+
+
+def targets() -> list[Target]:
+    text, streams, files = tables()
+    columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
+    rows = [{name: value for name, value in row.items() if name != "id"} for row in ROWS]
+    documents: list[Any] = [{"instances": ROWS}, {"instances": rows}, {"key_field": "id", "columns": columns}]
+    json_seeds = [json.dumps(document).encode() for document in documents]
+    ndjson = b"\n".join(json.dumps(row).encode() for row in ROWS)
+    return [
+        decoding("json", "application/json", *json_seeds),
+        decoding("csv", "text/csv", text),
+        decoding("ndjson", "application/x-ndjson", ndjson),
+        decoding("arrow", "application/vnd.apache.arrow.stream", *streams),
+        decoding("parquet", "application/vnd.apache.parquet", *files),
+        lines(),
+        codings(),
+        http(),
+        bundles(),
+    ]
