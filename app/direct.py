@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.admission import PARKED, PARKED_SECONDS, Admission
 from app.answers import Answers
@@ -21,6 +21,7 @@ from app.callers import CALLER, Scope
 from app.codec import Batch
 from app.errors import Overloaded, ServingError
 from app.intake import Intake, length
+from app.patience import Patient
 from app.predictor import Model
 from app.protocols import lines
 from app.protocols.access import Access
@@ -109,7 +110,7 @@ class Exchange:
             self.operation.service.answered(self.model, len(self.batch.rows), time.perf_counter() - self.started)
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Patient):
     """uvicorn's HTTP/1.1, with a way of its own for direct requests."""
 
     cycle: Any
@@ -124,6 +125,7 @@ class Protocol(HttpToolsProtocol):
         self._predictions = within if isinstance(within, Predictions) else None
 
     def on_headers_complete(self) -> None:
+        self.head_came()
         self._exchange = None
         target = self._target()
         if target and target[0].service.admission.full:

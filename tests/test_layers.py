@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LEVELS = [
-    ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs"],
+    ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs", "app.patience"],
     ["app.callers"],
     ["app.tokens"],
     ["app.gate"],
@@ -64,7 +64,7 @@ ONLY = {
         "app.pulse",
         "app.server",
     ],
-    "uvicorn": ["app.direct", "app.intake", "app.server"],
+    "uvicorn": ["app.direct", "app.patience", "app.intake", "app.server"],
     "sklearn": ["export"],
     "skl2onnx": ["export"],
     "onnx": ["export"],

@@ -53,7 +53,7 @@ def load(address: Address, expected: dict[Call, bytes]) -> Iterator[Record]:
     """Clients that make these calls in an order of their own, until the context ends."""
     record, lock, stop = Record(), threading.Lock(), threading.Event()
     arguments = (address, expected, record, lock, stop)
-    clients = [threading.Thread(target=_client, args=(Random(seed), *arguments)) for seed in range(CLIENTS)]  # noqa: S311
+    clients = [threading.Thread(target=_client, args=(Random(seed), *arguments)) for seed in range(CLIENTS)]
     for client in clients:
         client.start()
     try:

@@ -34,7 +34,7 @@ SIZES = (1, 1, 1, 2, 5, 20, 100)
 @pytest.fixture(scope="module")
 def calls(stack: Stack) -> list[Call]:
     """Online and keyed calls about every model that is served, of all sizes."""
-    random, keys = Random(0), count()  # noqa: S311
+    random, keys = Random(0), count()
     made: list[Call] = []
     for contract in _contracts(stack.address):
         for size in SIZES:

@@ -38,7 +38,7 @@ def main(seconds: float, seed: int | None, only: str | None) -> None:
     """Take bytes apart for so many seconds in all."""
     signal.signal(signal.SIGALRM, alarm)
     seed = time.time_ns() % 2**32 if seed is None else seed
-    random = Random(seed)  # noqa: S311  # not a secret
+    random = Random(seed)  # not a secret
     chosen = [target for target in targets() if only in (None, target.name)]
     done = dict.fromkeys([target.name for target in chosen], 0)
     found: list[str] = []

@@ -21,7 +21,7 @@ class Client(FastHttpUser):
     wait_time = between(0.001, 0.02)
 
     def on_start(self) -> None:
-        self.random = Random()  # noqa: S311  # which row is asked about is no secret
+        self.random = Random()  # which row is asked about is no secret
         listed = self.client.get("/models").json()["models"]
         contracts = [self.client.get(f"/models/{each['name']}", name="/models/{name}").json() for each in listed]
         self.models = [(contract, traffic.rows(contract, POOL, self.random)) for contract in contracts]
