@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.kernel_approximation import PolynomialCountSketch, RBFSampler
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
@@ -189,3 +190,17 @@ def test_a_sample_that_does_not_fit_is_an_error(change: Any, message: str, tmp_p
 def test_columns_in_another_order_are_put_right(tmp_path: Path) -> None:
     frame = pd.DataFrame(NUMBERS, columns=list("abcd"))
     assert list(features(Ridge().fit(frame, AMOUNT), frame[list("dcba")], tmp_path)) == list("abcd")
+
+
+@pytest.mark.parametrize("model", [RBFSampler(n_components=8, random_state=0), PolynomialCountSketch(random_state=0)])
+def test_a_range_ends_where_a_transformer_answers_no_numbers(model: Any, tmp_path: Path) -> None:
+    """Far out both sides answer NaN, which are equal and yet say nothing of what lies before."""
+    signature = export_model(model.fit(NUMBERS), NUMBERS, tmp_path, "m").signature
+    assert all(abs(end) <= 1e15 for feature in signature.features for end in feature.range)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
+def test_a_narrow_integer_is_valid_as_far_as_its_dtype_goes(dtype: Any, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"n": (np.arange(len(NUMBERS)) % 50).astype(dtype)})
+    signature = export_model(Ridge().fit(rows, AMOUNT), rows, tmp_path, "m").signature
+    assert signature.features[0].range == (np.iinfo(dtype).min, np.iinfo(dtype).max)
