@@ -39,6 +39,11 @@ class Admission:
     def full(self) -> bool:
         return self.requests >= self.max_requests or self.rows >= self.max_rows
 
+    @property
+    def busy(self) -> bool:
+        """Whether more than half is taken, and what can be left undone should be."""
+        return 2 * self.requests > self.max_requests or 2 * self.rows > self.max_rows
+
     def check(self) -> None:
         """Raises Overloaded if no request can be taken."""
         if self.full:

@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -45,16 +46,16 @@ def point(model: Path, alias: str, version: str | None) -> None:
     if version is not None and version not in known:
         raise BundleError(f"model '{model.name}' has no version {quoted(version)}.{choices(version, known)}")
     aliases = {name: held for name, held in read(model).items() if name != alias}
-    _write(model, aliases if version is None else {**aliases, alias: version})
+    write(model / FILE, aliases if version is None else {**aliases, alias: version})
 
 
-def _write(model: Path, aliases: Mapping[str, str]) -> None:
-    """In one step: who reads meanwhile finds the old file or the new one."""
-    content = msgspec.json.format(msgspec.json.encode(dict(sorted(aliases.items()))), indent=1)
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """In one step: who reads meanwhile finds the old file or the new one. Raises BundleError."""
+    content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1)
     try:
-        with tempfile.NamedTemporaryFile(dir=model, prefix=f".{FILE}-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
             file.write(content + b"\n")
         Path(file.name).chmod(0o644)
-        Path(file.name).replace(model / FILE)
+        Path(file.name).replace(path)
     except OSError as error:
-        raise BundleError(f"cannot write {model / FILE}: {error.strerror}") from error
+        raise BundleError(f"cannot write {path}: {error.strerror}") from error

@@ -70,7 +70,8 @@ def _without(model: Model, table: Any, unreadable: Set[Any], terms: Terms) -> An
 def answered(answer: Answer) -> Any:
     """An answer as a table of Arrow. The metadata of its schema say which model made it."""
     flat = {name: _array(column) for name, column in answer.columns().items()}
-    return pa.table(flat).replace_schema_metadata(answer.model.identity)
+    split = {"split": answer.split.said} if answer.split else {}
+    return pa.table(flat).replace_schema_metadata({**answer.model.identity, **split})
 
 
 def _readable(kind: Any) -> bool:

@@ -130,7 +130,7 @@ class Protocol(Patient):
         target = self._target()
         if target and target[0].service.admission.full:
             self._refuse(*target)
-        elif target and self._plain(min(SMALL, target[0].service.max_body_bytes)) and self._admitted(target[1]):
+        elif target and self._plain(target[0]) and self._admitted(target[1]):
             self.cycle = self._exchange = Exchange(self, *target)
         else:
             intake = Intake(self, self._whole(target[0].service.max_body_bytes) if target else 0)
@@ -212,9 +212,9 @@ class Protocol(Patient):
         content_type = dict(self.headers).get(b"content-type", b"").lower()
         return 0 if content_type.startswith(STREAMED) else length(self.headers, limit)
 
-    def _plain(self, limit: int) -> bool:
-        """Whether the head leaves nothing to decide, and announces no more than so many bytes."""
-        if b"?" in self.url:
+    def _plain(self, operation: Operation) -> bool:
+        """Whether the head leaves nothing to decide, and announces a small body."""
+        if operation.split or b"?" in self.url:
             return False
         content_type = length = b""
         for name, value in self.headers:
@@ -224,5 +224,6 @@ class Protocol(Patient):
                 length = value
             elif name in OTHERS or (name == b"accept" and value not in ACCEPTED):
                 return False
+        limit = min(SMALL, operation.service.max_body_bytes)
         small = content_type == PLAIN and length.isdigit() and int(length) <= limit
         return small and self.parser.get_http_version() == "1.1" and bool(self.parser.should_keep_alive())

@@ -29,7 +29,7 @@ from app.keeper import Keeper
 from app.metrics import Metrics
 from app.protocols import access, admin, native, operations
 from app.protocols.access import DOCS, Access
-from app.protocols.body import DEADLINE
+from app.protocols.body import DEADLINE, KEY
 from app.protocols.headers import Guarded
 from app.protocols.problem import ProblemResponse, problem
 from app.pulse import pulse
@@ -38,6 +38,7 @@ from app.repository import Catalogue, Repository
 from app.scheduler import Scheduler
 from app.service import Observer, Service
 from app.settings import Settings
+from app.shadow import Shadowing
 from app.signing import trusted
 from app.tracing import tracing
 from app.trial import Limits
@@ -67,7 +68,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     readers = [*([traced.read] if traced else []), *([record.access] if settings.access_log else [])]
     observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
     service = _service(settings, repository, observers)
-    display = Display(service, metrics, Drift() if settings.drift else None)
+    shadowing = Shadowing(metrics, lambda: service.admission.busy)
+    display = Display(service, metrics, shadowing, Drift() if settings.drift else None)
     keeper = Keeper(repository, display.serving, _look(settings))
 
     @asynccontextmanager
@@ -124,7 +126,7 @@ def _cors(app: ASGIApp, origins: str) -> ASGIApp:
         app,
         allow_origins=[origin.strip() for origin in origins.split(",")],
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["authorization", "x-api-key", "content-type", DEADLINE.decode()],
+        allow_headers=["authorization", "x-api-key", "content-type", DEADLINE.decode(), KEY.decode()],
         expose_headers=["retry-after", "x-request-id"],
     )
 
@@ -135,11 +137,13 @@ class Display:
 
     service: Service
     metrics: Metrics
+    shadowing: Shadowing
     drift: Drift | None
 
     def serving(self, catalogue: Catalogue) -> None:
         """To be called when other models are served."""
         self.metrics.serving(catalogue)
+        self.shadowing.serving(catalogue)
         if self.drift:
             self.drift.serving(catalogue)
 

@@ -16,6 +16,7 @@ from app.columns import Column, Question, Terms
 from app.errors import Fault
 from app.predictor import Model
 from app.signature import Array, Output, Ranking, Scalar, Tensors
+from app.traffic import VERSION, Split
 
 ERROR = "error"
 """The column of keyed answers that says what is wrong with a row."""
@@ -28,17 +29,31 @@ class Answer:
     model: Model
     question: Question
     outputs: Tensors
+    split: Split | None = None
+    versions: Sequence[Model] = ()
+    """Of a split: who answered each good row."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who answered."""
+        return self.split.identity if self.split else self.model.identity
 
     def predictions(self) -> list[dict[str, Any]]:
         """One mapping per good row."""
-        return self.model.codec.predictions(self.outputs)
+        answers = self.model.codec.predictions(self.outputs)
+        if not self.split:
+            return answers
+        return [{VERSION: one.version, **answer} for one, answer in zip(self.versions, answers, strict=True)]
 
     def columns(self) -> dict[str, Column]:
-        """The answer as a flat table: the keys, every output, `output.column` where one has columns, and the errors.
+        """The answer as a flat table: the keys, the versions of a split, every output, and the errors.
 
+        An output that has columns has `output.column` for each.
         Rows stand in the order of the request. Those that were refused have an error and nothing else but their key.
         """
         columns: dict[str, Column] = {self.question.key_field: self._keys()} if self.keyed else {}
+        if self.split:
+            columns[VERSION] = self._spread(np.array([one.version for one in self.versions], np.object_))
         for output in self.model.signature.answers:
             for name, values in _flat(output, self.outputs[output.name]):
                 columns[name] = self._spread(values)

@@ -27,10 +27,15 @@ from app.drift import Look, watched
 from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Catalogue
+from app.shadow import Comparison
 from app.signature import Feature
+from app.traffic import Shadow
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Seconds. A small model answers in the first."""
+
+DIFFERENCES = (1e-9, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+"""Relative to max(1, |the champion's|), and so absolute where the numbers are probabilities."""
 
 ANSWERED = "answered"
 """The outcome of a request that is not an error's code."""
@@ -87,6 +92,7 @@ class Metrics:
         )
         self._served = _Served(self.registry)
         self._features = _Features(self.registry)
+        self._shadows = _Shadows(self.registry)
         if MULTIPROCESS not in os.environ:
             ProcessCollector(registry=self.registry)
 
@@ -114,6 +120,14 @@ class Metrics:
     def drifted(self, model: Model, look: Look) -> None:
         """Show what was found of a model's features."""
         self._features.show(model, look)
+
+    def compared(self, shadow: Shadow, found: Comparison) -> None:
+        """Count rows that a shadow answered."""
+        self._shadows.compared(shadow, found)
+
+    def unanswered(self, shadow: Shadow, rows: int, *, failed: bool) -> None:
+        """Count rows that a shadow did not answer."""
+        self._shadows.unanswered(shadow, rows, failed=failed)
 
     def _find(self, model: Model) -> Series:
         """The series of a model, which is kept while it is served: finding them costs more than counting."""
@@ -216,6 +230,37 @@ class _Features:
             self._outside.labels(*names, "below"),
             self._outside.labels(*names, "above"),
         )
+
+
+class _Shadows:
+    """What is counted of versions that are tried in the shadow of their champion, by its version and theirs."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = (*MODEL, "challenger")
+        counter = partial(Counter, labelnames=labels, registry=registry)
+        self._rows = counter("servefn_shadow_rows", "Rows answered in the shadow, and compared.")
+        self._flips = counter("servefn_shadow_flips", "Of these, rows whose label is not the champion's.")
+        self._dropped = counter("servefn_shadow_dropped", "Rows that were to be, but other work came first.")
+        self._failed = counter("servefn_shadow_failed", "Rows on which the challenger failed.")
+        self._difference = Histogram(
+            "servefn_shadow_difference",
+            "Of a row, the largest difference of any number, relative to max(1, |the champion's|).",
+            labels,
+            buckets=DIFFERENCES,
+            registry=registry,
+        )
+
+    def compared(self, shadow: Shadow, found: Comparison) -> None:
+        names = *_names(shadow.champion), shadow.challenger.version
+        self._rows.labels(*names).inc(found.rows)
+        self._flips.labels(*names).inc(found.flips)
+        difference = self._difference.labels(*names)
+        for apart in found.apart.tolist():
+            difference.observe(apart)
+
+    def unanswered(self, shadow: Shadow, rows: int, *, failed: bool) -> None:
+        counter = self._failed if failed else self._dropped
+        counter.labels(*_names(shadow.champion), shadow.challenger.version).inc(rows)
 
 
 def _names(model: Model) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from app.protocols.problem import COMPONENTS, described
 from app.repository import Catalogue
 from app.schema import Schema
 from app.signature import Feature
+from app.traffic import VERSION, Split
 
 _REFUSALS = {
     "400": "The body is not what its content type says.",
@@ -28,6 +29,12 @@ _REFUSALS = {
 
 _KEY_FIELD = "Where the rows carry their key, in formats whose body has no place to say so: all but JSON."
 _TEXT = {"type": "string", "minLength": 1}
+_KEY_HEADER = {
+    "name": "servefn-key",
+    "in": "header",
+    "description": "Chooses the version that answers, always the same for one key. Without it the champion does.",
+    "schema": _TEXT,
+}
 
 
 _BODY = (
@@ -41,10 +48,12 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     paths: Schema = {}
     schemas: Schema = dict(COMPONENTS)
     for name, by_version in catalogue.models.items():
-        paths |= _operations(catalogue.default(name), f"/models/{name}", name)
+        split = catalogue.plans[name].split
+        paths |= _operations(catalogue.default(name), f"/models/{name}", name, split)
         for version, model in by_version.items():
             paths |= _operations(model, f"/models/{name}/versions/{version}", f"{name}, version {version}")
             schemas |= _online(model, max_rows) | _keyed(model, max_rows)
+        schemas |= _divided(split, schemas) if split else {}
         for alias, version in catalogue.aliases[name].items():
             paths |= _operations(by_version[version], f"/models/{name}/aliases/{alias}", f"{name}, {alias}")
     components = document.get("components", {})
@@ -55,7 +64,7 @@ def complete(document: Schema, catalogue: Catalogue, max_rows: int) -> Schema:
     }
 
 
-def _operations(model: Model, path: str, tag: str) -> Schema:
+def _operations(model: Model, path: str, tag: str, split: Split | None = None) -> Schema:
     meanings = schema.meanings(model.signature).items()
     about = model.manifest.description or f"A {model.signature.kind}."
     about = "\n\n".join([about, *(f"`{name}`: {text}" for name, text in meanings)])
@@ -71,8 +80,8 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
                 "summary": "Rows in, answers out in the same order",
                 "description": about,
                 "operationId": f"predict_{ids}",
-                "parameters": parameters,
-                **_body_and_answer(model, tag, "Request", "Response"),
+                "parameters": [*([_KEY_HEADER] if split else []), *parameters],
+                **_body_and_answer(model, tag, "Request", "Response", split),
             }
         },
         f"{path}/predict/keyed": {
@@ -84,14 +93,14 @@ def _operations(model: Model, path: str, tag: str) -> Schema:
                     {"name": KEY_FIELD, "in": "query", "description": _KEY_FIELD, "schema": _TEXT},
                     *parameters,
                 ],
-                **_body_and_answer(model, tag, "KeyedRequest", "KeyedResponse"),
+                **_body_and_answer(model, tag, "KeyedRequest", "KeyedResponse", split),
             }
         },
     }
 
 
-def _body_and_answer(model: Model, tag: str, request: str, response: str) -> Schema:
-    answered = {"description": "One answer per row.", "content": _answers(model, response)}
+def _body_and_answer(model: Model, tag: str, request: str, response: str, split: Split | None) -> Schema:
+    answered = {"description": "One answer per row.", "content": _answers(model, response, split)}
     refusals = {status: described(text) for status, text in _REFUSALS.items()}
     return {
         "tags": [tag],
@@ -109,15 +118,16 @@ def _bodies(model: Model, request: str) -> Schema:
     }
 
 
-def _answers(model: Model, response: str) -> Schema:
+def _answers(model: Model, response: str, split: Split | None) -> Schema:
     """Every format that is written; where it is text, with a real answer."""
     rows = _examples(model, keyed=response == "KeyedResponse")
     keys = [row[model.signature.key] for row in rows] if response == "KeyedResponse" else []
     tensors = model.codec.tensors(model.codec.rows(_examples(model, keyed=False) * len(rows)))
     asked = Question(tensors=tensors, rows=len(rows), key_field=model.signature.key if keys else "", keys=keys)
-    answer = Answer(model, asked, model.run(tensors))
+    answer = Answer(model, asked, model.run(tensors), split, [model] * len(rows))
+    component = _component(model, f"Split{response}" if split else response)
     texts = {found: None if found.binary else found.encode(answer).decode() for found in _others()}
-    return {**_json(_component(model, response)), **{found.media_type: _other(found, texts[found]) for found in texts}}
+    return {**_json(component), **{found.media_type: _other(found, texts[found]) for found in texts}}
 
 
 def _others() -> list[Format]:
@@ -175,6 +185,25 @@ def _keyed(model: Model, max_rows: int) -> Schema:
             **schema.closed(response),
             "examples": [{**online(model, None, answers), "errors": []}],
         },
+    }
+
+
+def _divided(split: Split, schemas: Schema) -> Schema:
+    """The answers of a split: the champion's, which say more."""
+    names = ("Response", "KeyedResponse")
+    found = {name: schemas[_component(split.champion, name)] for name in names}
+    return {_component(split.champion, f"Split{name}"): _versioned(split, whole) for name, whole in found.items()}
+
+
+def _versioned(split: Split, whole: Schema) -> Schema:
+    fields, (example,) = whole["properties"], whole["examples"]
+    version = {"enum": [split.champion.version, split.challenger.version], "description": "Who answered the row."}
+    row = schema.closed({VERSION: version, **fields["predictions"]["items"]["properties"]})
+    note = schema.closed({name: {"const": value} for name, value in split.note.items()})
+    rows = [{VERSION: split.champion.version, **answer} for answer in example["predictions"]]
+    return {
+        **schema.closed({**fields, "split": note, "predictions": _list(row)}),
+        "examples": [{**example, "split": split.note, "predictions": rows}],
     }
 
 

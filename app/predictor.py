@@ -45,6 +45,8 @@ class Model:
         """How long `load` took."""
         self.watch: Callable[[Tensors], None] | None = None
         """Told of the tensors of each run that went well, once there is somebody to tell."""
+        self.shadow: Callable[[Tensors, Tensors], None] | None = None
+        """Told of the tensors and the answers of each run, where another version is tried on them."""
         self._session = _session(bundle, threads or cpu.available())
         self._outputs = [output.name for output in self.signature.outputs]
         self._classes = {output.name: labels(output.classes) for output in self.signature.outputs if output.classes}
@@ -64,6 +66,8 @@ class Model:
             self.watch(tensors)
         for name, classes in self._classes.items():
             answers[name] = classes[answers[name]]
+        if self.shadow:
+            self.shadow(tensors, answers)
         if self.signature.conformal:
             answers |= region(self.signature.conformal, answers)
         if self.signature.policy:

@@ -69,7 +69,7 @@ class Noting:
 
     def answered(self, model: Model, rows: int, seconds: float) -> None:  # noqa: ARG002  # the record has its own
         if record := _current.get():
-            record.model, record.rows = model, rows
+            record.model, record.rows = record.model or model, (record.rows or 0) + rows
 
     def refused(self, model: Model | None, error: ServingError) -> None:
         if record := _current.get():

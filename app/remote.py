@@ -1,4 +1,4 @@
-"""Commands for a service that runs: have it look at its models again, or have an alias name another version."""
+"""Commands for a service that runs: have it look at its models again, move an alias, share out the traffic."""
 
 from __future__ import annotations
 
@@ -45,6 +45,24 @@ def alias(name: str, alias: str, version: str | None, url: str) -> None:
     """
     path = f"/admin/models/{quote(name, safe='')}/aliases/{quote(alias, safe='')}"
     _show(_ask(url, "PUT", path, {"version": version}) if version else _ask(url, "DELETE", path))
+
+
+@click.command()
+@click.argument("name")
+@click.option("--split", type=(str, float), metavar="ALIAS SHARE", help="Who answers this share of the keys.")
+@click.option("--shadow", type=(str, float), multiple=True, metavar="ALIAS SHARE", help="Who is tried on a sample.")
+@_url
+def traffic(name: str, split: tuple[str, float] | None, shadow: tuple[tuple[str, float], ...], url: str) -> None:
+    """Give other versions of a model than its champion a share of the traffic; without options, none.
+
+    A challenger that answers every tenth key, and an end of that:
+
+        servefn traffic iris --split challenger 0.1
+
+        servefn traffic iris
+    """
+    said = {"split": dict([split] if split else []), "shadow": dict(shadow)}
+    _show(_ask(url, "PUT", f"/admin/models/{quote(name, safe='')}/traffic", said))
 
 
 def _ask(url: str, method: str, path: str, body: Any = None) -> Any:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
-from app import aliases
+from app import aliases, traffic
 from app.aliases import CHAMPION
 from app.bundle import MANIFEST, names, sha256, versions
 from app.errors import AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
 from app.files import plain
 from app.predictor import Model, load
 from app.signing import Trust
+from app.traffic import Plan, Traffic
 from app.trial import Limits, Verdict, tried
 
 log = logging.getLogger("servefn")
@@ -24,7 +25,7 @@ Versions = Mapping[str, Model]
 
 @dataclass(frozen=True)
 class Rejected:
-    """A bundle, or with no version a model's file of aliases, that is not served, and why."""
+    """A bundle, or with no version a model's file of aliases or of traffic, that is not served, and why."""
 
     name: str
     version: str
@@ -33,11 +34,15 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is served at one moment: name -> version -> model, both in ascending order; name -> alias -> version."""
+    """What is served at one moment: name -> version -> model, both in ascending order; name -> alias -> version.
+
+    `plans` are those of all models.
+    """
 
     models: Mapping[str, Versions] = field(default_factory=dict)
     aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    plans: Mapping[str, Plan] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Model]:
         """Every version of every model."""
@@ -49,6 +54,11 @@ class Catalogue:
         champion = self.aliases.get(name, {}).get(CHAMPION)
         return by_version[champion or list(by_version)[-1]]
 
+    def planned(self, name: str, said: Traffic) -> Plan:
+        """What would follow if that was said of a model's traffic. Raises BundleError."""
+        named = {alias: self.models[name][version] for alias, version in self.aliases[name].items()}
+        return traffic.plan(said, self.default(name), named)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
@@ -58,6 +68,7 @@ class Changes:
     unloaded: tuple[str, ...]
     kept: tuple[str, ...]
     aliases: Mapping[str, Mapping[str, str]]
+    traffic: Mapping[str, Traffic]
     rejected: tuple[Rejected, ...]
 
 
@@ -95,7 +106,7 @@ class Repository:
                 found = before
             if not found.models:
                 log.error("no model in %s can be served", self.directory)
-                found = Catalogue(before.models, before.aliases, found.rejected)
+                found = replace(before, rejected=found.rejected)
             self.catalogue = found
             self.loaded = True
             return _changes(before, found)
@@ -120,8 +131,9 @@ class Repository:
         return by_version[version]
 
     def fingerprint(self) -> int:
-        """A number that changes when a bundle comes or goes, or an alias moves."""
-        files = (path for pattern in (f"*/*/{MANIFEST}", f"*/{aliases.FILE}") for path in self.directory.glob(pattern))
+        """A number that changes when a bundle comes or goes, an alias moves, or a share changes."""
+        patterns = (f"*/*/{MANIFEST}", f"*/{aliases.FILE}", f"*/{traffic.FILE}")
+        files = (path for pattern in patterns for path in self.directory.glob(pattern))
         return hash(frozenset((str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in files))
 
 
@@ -132,6 +144,7 @@ def _changes(before: Catalogue, after: Catalogue) -> Changes:
         unloaded=_names(old - new),
         kept=_names(new & old),
         aliases=after.aliases,
+        traffic={name: plan.said for name, plan in after.plans.items()},
         rejected=after.rejected,
     )
 
@@ -177,15 +190,17 @@ def _catalogue(directory: Path, before: Catalogue, loader: Loader) -> Catalogue:
     rejected = [one for one in loaded.values() if isinstance(one, Rejected)]
     models: dict[str, dict[str, Model]] = {}
     for path in paths:
-        found = loaded.get(path)
-        model = found if isinstance(found, Model) else _served(path, before)
+        fresh = loaded.get(path)
+        model = fresh if isinstance(fresh, Model) else _served(path, before)
         if model:
             models.setdefault(path.parent.name, {})[path.name] = model
     named = {
         name: _aliases(directory / name, before.aliases.get(name, {}), served, rejected)
         for name, served in models.items()
     }
-    return Catalogue(models, named, tuple(rejected))
+    found = Catalogue(models, named)
+    plans = {name: _plan(directory / name, before.plans.get(name, Plan()).said, found, rejected) for name in models}
+    return replace(found, rejected=tuple(rejected), plans=plans)
 
 
 def _published(model: Path) -> list[str]:
@@ -224,3 +239,16 @@ def _aliases(path: Path, before: Mapping[str, str], served: Versions, rejected: 
         log.error("the aliases of %s: %s", path.name, reason)
     known = {**read, **{alias: before.get(alias, "") for alias in lost}}
     return {alias: version for alias, version in known.items() if version in served}
+
+
+def _plan(path: Path, before: Traffic, found: Catalogue, rejected: list[Rejected]) -> Plan:
+    """What the file of a model's traffic says; if that cannot be done, what it did before, if that still can."""
+    try:
+        return found.planned(path.name, traffic.read(path))
+    except BundleError as error:
+        rejected.append(Rejected(path.name, "", str(error)))
+        log.error("the traffic of %s: %s", path.name, error)
+    try:
+        return found.planned(path.name, before)
+    except BundleError:
+        return Plan()

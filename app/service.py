@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from app.errors import ServingError
 from app.predictor import Model
 from app.repository import Repository
 from app.scheduler import MERGED_ROWS, Scheduler
+from app.traffic import VERSION
 
 T = TypeVar("T")
 
@@ -50,6 +52,13 @@ class Service:
         if len(rows) > MERGED_ROWS:
             return self.alone(partial(model.answer, rows), model.seconds_per_row * len(rows), due)
         return self.scheduler.submit(model, rows, due)
+
+    async def divided(self, versions: Sequence[Model], rows: Sequence[Any], due: float = inf) -> Answers:
+        """The same for rows that each have a version of their own to answer them, which is in their answers."""
+        chosen = {model: [row for row, one in zip(rows, versions, strict=True) if one is model] for model in versions}
+        told = await asyncio.gather(*(self.predict(model, some, due) for model, some in chosen.items()))
+        answers = {model: iter(some) for model, some in zip(chosen, told, strict=True)}
+        return [{VERSION: model.version, **next(answers[model])} for model in versions]
 
     def alone(self, work: Callable[[], T], seconds: float, due: float = inf) -> Awaitable[T]:
         """What some work returns that shares its run with no other; `seconds` is what it is expected to take."""

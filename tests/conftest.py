@@ -5,10 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from starlette.testclient import TestClient
 
+from app import aliases
 from app.main import create_app
 from app.settings import Settings
+from export import export_model
+from export.examples import iris
 from tests.waiting import until
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -18,6 +24,22 @@ MODELS = Path(__file__).parents[1] / "models"
 def models(tmp_path: Path) -> Path:
     """A copy of the committed models, to be broken."""
     return Path(shutil.copytree(MODELS, tmp_path / "models"))
+
+
+@pytest.fixture(scope="session")
+def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of another model with the contract of iris: less sure of itself, and of another opinion at times."""
+    rows, species = iris.data()
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(rows, species)
+    return export_model(model, rows, tmp_path_factory.mktemp("rival"), "iris", 2, features=iris.FEATURES).path
+
+
+@pytest.fixture
+def rivals(models: Path, rival: Path) -> Path:
+    """The committed models, and a challenger of iris."""
+    shutil.copytree(rival, models / "iris" / "2")
+    aliases.write(models / "iris" / aliases.FILE, {"champion": "1", "challenger": "2"})
+    return models
 
 
 @pytest.fixture(scope="session")

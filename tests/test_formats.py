@@ -31,6 +31,7 @@ class Stub:
     """As much of a model as formats read questions by."""
 
     name, version = "stub", "1"
+    identity: Mapping[str, str] = {}
     signature = SIGNATURE
     codec = Codec(SIGNATURE)
 

@@ -33,7 +33,8 @@ def decode(model: Model, content: bytes, terms: Terms) -> Question:
 def encode(answer: Answer) -> bytes:
     question = answer.question
     if not answer.keyed:
-        return orjson.dumps(online(answer.model, question.parameters, answer.predictions()))
+        document = online(answer.model, question.parameters, answer.predictions())
+        return orjson.dumps({**answer.identity, **document})
     batch = Batch(
         rows=[],
         key_field=question.key_field,
@@ -41,7 +42,7 @@ def encode(answer: Answer) -> bytes:
         errors=question.errors,
         parameters=question.parameters,
     )
-    return orjson.dumps(keyed(answer.model, batch, answer.predictions()))
+    return orjson.dumps({**answer.identity, **keyed(answer.model, batch, answer.predictions())})
 
 
 def online(model: Model, parameters: Mapping[str, float] | None, predictions: Sequence[Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""What changes the models that are served: a look at the directory, and aliases that name other versions.
+"""What changes the models that are served: a look at the directory, aliases for other versions, shares of the traffic.
 
     POST   /admin/reload                            load new bundles, drop those that are gone
     PUT    /admin/models/{name}/aliases/{alias}     {"version": "2"}
     DELETE /admin/models/{name}/aliases/{alias}
+    PUT    /admin/models/{name}/traffic             {"split": {"challenger": 0.1}, "shadow": {}}
 
-An alias is written to the models' directory first, so that every replica that reads it, now or later, agrees.
+Aliases and shares are written to the models' directory first: every replica that reads it, now or later, agrees.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from app import aliases
+from app import aliases, traffic
 from app.errors import BundleError, Conflict
 from app.keeper import Keeper
 from app.protocols.problem import described
 from app.repository import Changes
+from app.traffic import Traffic
 
 ALIAS = "/admin/models/{name}/aliases/{alias}"
+TRAFFIC = "/admin/models/{name}/traffic"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,5 +61,16 @@ def router(keeper: Keeper) -> APIRouter:
     @routes.delete(ALIAS, summary="Have an alias name no version", responses=refusals)
     async def unpoint(name: str, alias: str) -> Changes:
         return await pointed(name, alias, None)
+
+    @routes.put(TRAFFIC, summary="Give other versions a share of a model's traffic", responses=refusals)
+    async def share(name: str, said: Traffic) -> Changes:
+        repository = keeper.repository
+        repository.get(name)
+        try:
+            repository.catalogue.planned(name, said)
+            await asyncio.to_thread(traffic.save, repository.directory / name, said)
+        except BundleError as error:
+            raise Conflict(f"{error}.") from error
+        return await keeper.reload()
 
     return routes

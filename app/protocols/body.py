@@ -22,6 +22,10 @@ DEADLINE = b"servefn-timeout-ms"
 """The header by which a client says how long it waits. Rows whose turn comes later are not run."""
 
 
+KEY = b"servefn-key"
+"""The header with the key of a whole request, by which one whose rows have none meets a version of a split."""
+
+
 class ClientGone(Exception):
     """The client closed the connection before its body was complete; nobody is left to answer."""
 
@@ -46,6 +50,11 @@ def announced(scope: Scope) -> int:
         if name == b"content-length":
             return int(value)
     return 0
+
+
+def key(scope: Scope) -> bytes:
+    """The key of the request; b"" where it has none."""
+    return next((value for name, value in scope["headers"] if name == KEY), b"")
 
 
 def due(scope: Scope) -> float:

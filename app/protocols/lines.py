@@ -6,14 +6,16 @@ Answers start before the body ends, and no more is read while the client does no
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import Receive, Send
 
+from app.answers import Answers
 from app.errors import FAILED, InternalError, InvalidRequest, RequestError, ServingError, TooLarge
 from app.formats import FORMATS
 from app.media import Format, refusal
@@ -21,6 +23,7 @@ from app.predictor import Model
 from app.protocols import body
 from app.protocols.coding import Unfolded
 from app.service import Service
+from app.traffic import Split
 
 log = logging.getLogger("servefn")
 
@@ -32,9 +35,16 @@ RUN = 256
 Line = dict[str, Any]
 
 
+class Lot(NamedTuple):
+    """A split, and the key of the request, which chooses the version where rows have no keys."""
+
+    split: Split
+    key: bytes
+
+
 @dataclass
 class Stream:
-    """A body of lines that is answered while it comes. `rows` counts the answers."""
+    """A body of lines that is answered while it comes. `rows` counts the answers of each version."""
 
     service: Service
     model: Model
@@ -43,7 +53,8 @@ class Stream:
     headers: Sequence[tuple[bytes, bytes]]
     key_field: str | None
     parameters: Mapping[str, float] | None
-    rows: int = field(default=0, init=False)
+    lot: Lot | None = None
+    rows: Counter[Model] = field(default_factory=Counter, init=False)
     _line: int = field(default=0, init=False)
     _row: int = field(default=0, init=False)
 
@@ -81,10 +92,18 @@ class Stream:
         """An answer or a refusal for each line that is not blank."""
         read = [decoded for line in lines if (decoded := self._decoded(line))]
         rows = [row for row, _ in read if row is not None]
-        told = await self.service.predict(self.model, rows) if rows else []
+        keys = [place.get(self.key_field or "") for row, place in read if row is not None]
+        told = await self._predicted(rows, keys) if rows else []
         answers = iter(self.model.codec.decided(told, self.parameters))
-        self.rows += len(rows)
         return [place if row is None else {**place, **next(answers)} for row, place in read]
+
+    async def _predicted(self, rows: Sequence[Any], keys: Sequence[Any]) -> Answers:
+        if self.lot is None:
+            self.rows[self.model] += len(rows)
+            return await self.service.predict(self.model, rows)
+        versions = self.lot.split.versions(len(rows), self.key_field or "", keys, self.lot.key)
+        self.rows.update(versions)
+        return await self.service.divided(versions, rows)
 
     def _decoded(self, line: bytes) -> tuple[Any, Line] | None:
         """A row and its key; no row and what is said of it; or None for a blank line."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -40,6 +41,7 @@ from app.protocols.tables import Reply, Tables, packed
 from app.repository import Catalogue, Rejected
 from app.service import Service
 from app.signature import Feature, Kind, Output
+from app.traffic import Split, Traffic
 from app.uncertainty import Conformal
 
 log = logging.getLogger("servefn")
@@ -56,6 +58,7 @@ class Summary:
     version: str
     versions: Sequence[str]
     aliases: Mapping[str, str]
+    traffic: Traffic
     kind: Kind
     description: str
     digest: str
@@ -91,6 +94,8 @@ class Operation:
     tables: Tables
     decode: Callable[[Model, bytes, int], Batch]
     encode: Callable[[Model, Batch, Answers], dict[str, Any]]
+    split: Split | None = None
+    """Who else answers for the model, where a request names no version."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """For the router: the model is in the path's parameters."""
@@ -100,7 +105,13 @@ class Operation:
             self.service.refused(None, error)
             await problem(error)(scope, receive, send)
         else:
-            await self.predict(model, scope, receive, send)
+            plan = self.service.repository.catalogue.plans.get(model.name)
+            operation = self.among(plan.split) if plan and len(scope["path_params"]) == 1 else self
+            await operation.predict(model, scope, receive, send)
+
+    def among(self, split: Split | None) -> Operation:
+        """The same operation of a model that has a split, or none."""
+        return replace(self, split=split, tables=replace(self.tables, split=split)) if split else self
 
     async def predict(self, model: Model, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -114,7 +125,9 @@ class Operation:
             scope[PARKED] = isinstance(failure, Overloaded)
             await self.refuse(model, failure)(scope, receive, send)
             return
-        self.service.answered(model, reply.rows, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        for each, rows in reply.rows.items():
+            self.service.answered(each, rows, seconds)
 
     async def _reply(self, model: Model, scope: Scope, receive: Receive, place: Place) -> Reply | Stream:
         limit, due, content = self.service.max_body_bytes, body.due(scope), None
@@ -124,9 +137,19 @@ class Operation:
             return await self.tables.reply(model, scope, receive, content, place, due)
         batch = self.decode(model, content, self.service.max_rows)
         place.hold(len(batch.rows))
-        answers = await self.service.predict(model, batch.rows, due)
-        reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, len(batch.rows))
+        if self.split:
+            reply = await self._divided(self.split, batch, body.key(scope), due)
+        else:
+            answers = await self.service.predict(model, batch.rows, due)
+            reply = Reply(orjson.dumps(self.encode(model, batch, answers)), _JSON, {model: len(batch.rows)})
         return await packed(self.service, scope, reply) if len(reply.content) >= PAYS else reply
+
+    async def _divided(self, split: Split, batch: Batch, key: bytes, due: float) -> Reply:
+        """The answers of both versions of a split."""
+        versions = split.versions(len(batch.rows), batch.key_field, batch.keys, key)
+        answers = await self.service.divided(versions, batch.rows, due)
+        document = {**split.identity, **self.encode(split.champion, batch, answers)}
+        return Reply(orjson.dumps(document), _JSON, Counter(versions))
 
     def refuse(self, model: Model, failure: Exception) -> Response:
         """What a client is told of a failure, which the observers and, if it is ours, the log are told too."""
@@ -171,15 +194,18 @@ Targets = Mapping[bytes, tuple[Operation, Model]]
 
 
 def _targets(operations: Mapping[str, Operation], catalogue: Catalogue) -> Targets:
-    paths = [(f"/models/{name}", catalogue.default(name)) for name in catalogue.models]
-    paths += [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
+    paths = [(f"/models/{model.name}/versions/{model.version}", model) for model in catalogue]
     paths += [
         (f"/models/{name}/aliases/{alias}", catalogue.models[name][version])
         for name, named in catalogue.aliases.items()
         for alias, version in named.items()
     ]
     verbs = operations.items()
-    return {f"{path}/{verb}".encode(): (operation, model) for path, model in paths for verb, operation in verbs}
+    targets = {f"{path}/{verb}".encode(): (operation, model) for path, model in paths for verb, operation in verbs}
+    for name, plan in catalogue.plans.items():
+        for verb, operation in verbs:
+            targets[f"/models/{name}/{verb}".encode()] = operation.among(plan.split), catalogue.default(name)
+    return targets
 
 
 def _operations(service: Service) -> dict[str, Operation]:
@@ -235,6 +261,7 @@ def _summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
         "version": model.version,
         "versions": list(catalogue.models[model.name]),
         "aliases": catalogue.aliases[model.name],
+        "traffic": catalogue.plans[model.name].said,
         "kind": model.signature.kind,
         "description": model.manifest.description,
         "digest": model.digest,

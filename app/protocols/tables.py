@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +22,10 @@ from app.media import Answer
 from app.predictor import Model
 from app.protocols import body, lines
 from app.protocols.coding import PAYS, WRITERS
-from app.protocols.lines import Stream
+from app.protocols.lines import Lot, Stream
 from app.protocols.negotiation import Head, head, packing
 from app.service import Service
+from app.traffic import Split
 
 SECONDS_PER_BYTE = 1e-8
 """About what reading or packing a byte costs; more for CSV, less for Arrow."""
@@ -40,7 +42,8 @@ class Reply(NamedTuple):
 
     content: bytes
     headers: list[tuple[bytes, bytes]]
-    rows: int
+    rows: Mapping[Model, int]
+    """The rows that each version answered."""
 
     async def __call__(self, send: Send) -> None:
         headers = [*self.headers, (b"content-length", str(len(self.content)).encode())]
@@ -54,6 +57,7 @@ class Tables:
 
     service: Service
     keyed: bool
+    split: Split | None = None
 
     async def reply(
         self, model: Model, scope: Scope, receive: Receive, content: bytes | None, place: Place, due: float
@@ -75,16 +79,20 @@ class Tables:
         question = await self.service.alone(read, SECONDS_PER_BYTE * len(content), due)
         place.hold(question.rows)
         question = replace(question, parameters={**(terms.parameters or {}), **(question.parameters or {})})
-        seconds = (model.seconds_per_row + SECONDS_PER_ROW) * question.rows
-        reply = await self.service.alone(partial(_reply, model, about, question), seconds, due)
+        seconds = ((self.split or model).seconds_per_row + SECONDS_PER_ROW) * question.rows
+        work = partial(_divided, self.split, body.key(scope)) if self.split else partial(_reply, model)
+        reply = await self.service.alone(partial(work, about, question), seconds, due)
         return await packed(self.service, scope, reply)
 
     def _stream(self, model: Model, scope: Scope, receive: Receive, about: Head) -> Stream:
         self.service.admission.check()
         key = key_field(model, scope) if self.keyed else None
         said = parameters(model, scope)
-        headers = _headers(model, about, said)
-        return Stream(self.service, model, receive, body.unfolding(about.coding), headers, key, said)
+        headers = _headers(model, about, said, self.split)
+        if self.split:
+            self.split.check(key or "")
+        lot = Lot(self.split, body.key(scope)) if self.split else None
+        return Stream(self.service, model, receive, body.unfolding(about.coding), headers, key, said, lot)
 
     def _terms(self, model: Model, scope: Scope) -> Terms:
         return Terms(
@@ -138,15 +146,29 @@ async def packed(service: Service, scope: Scope, reply: Reply) -> Reply:
 
 def _reply(model: Model, about: Head, question: Question) -> Reply:
     answer = Answer(model, question, model.run(question.tensors, question.parameters))
-    return Reply(about.wanted.encode(answer), _headers(model, about, question.parameters), question.rows)
+    headers = _headers(model, about, question.parameters)
+    return Reply(about.wanted.encode(answer), headers, {model: question.rows})
 
 
-def _headers(model: Model, about: Head, said: Mapping[str, float] | None) -> list[tuple[bytes, bytes]]:
+def _divided(split: Split, key: bytes, about: Head, question: Question) -> Reply:
+    """The answers of both versions of a split."""
+    versions = split.versions(question.rows, question.key_field, question.keys, key)
+    outputs = split.run(versions, question.tensors, question.parameters)
+    answer = Answer(split.champion, question, outputs, split, versions)
+    headers = _headers(split.champion, about, question.parameters, split)
+    return Reply(about.wanted.encode(answer), headers, Counter(versions))
+
+
+def _headers(
+    model: Model, about: Head, said: Mapping[str, float] | None, split: Split | None = None
+) -> list[tuple[bytes, bytes]]:
     """The type; what the answer depends on; and where its format has no place for them, what made it."""
     headers = [(b"content-type", about.wanted.media_type.encode()), VARY]
     if about.wanted is JSON:
         return headers
     headers += [(f"servefn-{what}".encode(), said.encode()) for what, said in model.identity.items()]
+    if split:
+        headers.append((b"servefn-split", split.said.encode()))
     if policy := model.signature.policy:
         numbers = ", ".join(f"{name}={value}" for name, value in effective(policy, said).items())
         headers.append((b"servefn-parameters", numbers.encode()))
