@@ -45,8 +45,12 @@ def point(model: Path, alias: str, version: str | None) -> None:
         raise BundleError(f"there is no model in {model}")
     if version is not None and version not in known:
         raise BundleError(f"model '{model.name}' has no version {quoted(version)}.{choices(version, known)}")
-    aliases = {name: held for name, held in read(model).items() if name != alias}
-    write(model / FILE, aliases if version is None else {**aliases, alias: version})
+    before = read(model)
+    after = {name: held for name, held in before.items() if name != alias}
+    if version is not None:
+        after[alias] = version
+    if after != before:
+        write(model / FILE, after)
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:

@@ -35,6 +35,9 @@ _TWINS_APART = 4
 CLEARANCE = 1e-9
 """How far from a boundary no last bit decides, as a part of the number, or of its column's spread if that is more."""
 
+_SPLITS = 2_000
+"""Splits that are tried in all. Nearly every model has fewer; of a huge one they are spread evenly over each column."""
+
 _ZERO = float(np.float32(1e-35))
 """What LightGBM takes for zero, and it is not alone in having such a number."""
 
@@ -80,11 +83,12 @@ class Hostile:
         return rows
 
     def _beside(self, feature: Feature) -> list[Any]:
-        """On and one ulp beside splits of trees on this very column, in double and in float32."""
+        """On and one ulp beside the splits of trees on this very column, in double and in float32."""
         splits = np.array(sorted(self._graph.thresholds.get(feature.name, ())))
         if not len(splits) or feature.datatype in (Datatype.BOOL, Datatype.BYTES):
             return []
-        chosen = splits[np.unique(np.linspace(0, len(splits) - 1, PER_FEATURE).astype(int))]
+        most = max(PER_FEATURE, _SPLITS // len(self._graph.thresholds))
+        chosen = splits[np.unique(np.linspace(0, len(splits) - 1, most).astype(int))]
         single = chosen.astype(np.float32)
         beside = [chosen, np.nextafter(chosen, -np.inf), np.nextafter(chosen, np.inf), single.astype(np.float64)]
         with np.errstate(over="ignore"):  # CatBoost splits missing values off beside the largest float32

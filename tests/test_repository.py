@@ -153,3 +153,12 @@ def test_the_fingerprint_changes_with_bundles_and_aliases(repository: Repository
     shutil.rmtree(models / "iris" / "2")
     seen.add(repository.fingerprint())
     assert len(seen) == 4
+
+
+def test_what_changes_no_alias_writes_nothing(models: Path) -> None:
+    aliases.point(models / "iris", "champion", None)
+    assert not (models / "iris" / "aliases.json").exists()
+    aliases.point(models / "iris", "champion", "1")
+    written = (models / "iris" / "aliases.json").stat()
+    aliases.point(models / "iris", "champion", "1")
+    assert (models / "iris" / "aliases.json").stat() == written
