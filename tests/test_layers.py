@@ -18,7 +18,7 @@ LEVELS = [
     ["app.decision", "app.uncertainty", "app.files", "app.signing"],
     ["app.signature"],
     ["app.admission", "app.parity", "app.bundle", "app.words", "app.answers"],
-    ["app.faults", "app.inspect", "app.aliases"],
+    ["app.faults", "app.inspect", "app.pages", "app.aliases"],
     ["app.codec", "app.schema"],
     ["app.predictor", "app.columns"],
     ["app.traffic"],

@@ -1,10 +1,10 @@
-"""A Parquet file. Its footer says how far it unfolds, which is held against the limits before anything is read."""
+"""A Parquet file. Its pages say how far they unfold, which is held against the limits before anything is read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app import arrow, columns
+from app import arrow, columns, pages
 from app.codec import bounded
 from app.columns import Question, Terms
 from app.errors import TooLarge
@@ -33,7 +33,7 @@ def _opened(content: bytes, terms: Terms) -> Any:
     """The file, its text as dictionaries: a text that stands in many rows is then made once. Raises TooLarge."""
     footer = parquet.read_metadata(pa.BufferReader(content))
     bounded(footer.num_rows, terms.max_rows)
-    size = sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
+    size = pages.unfolded(content)
     if size > terms.max_bytes:
         raise TooLarge(f"The file unfolds to {size} bytes, and the limit is {terms.max_bytes}; send it in parts.")
     leaves = [footer.schema.column(number) for number in range(footer.num_columns)]
