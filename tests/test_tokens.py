@@ -109,7 +109,7 @@ PUBLIC = PRIVATE["RS256"].public_key().public_bytes(Encoding.PEM, PublicFormat.S
     "given",
     [
         token(exp=int(time.time()) - LEEWAY - 5),
-        token(nbf=int(time.time()) + LEEWAY + 60),
+        token(nbf=int(time.time()) + DAY),
         token(exp=None),
         token(exp="soon"),
         token(iss="https://other.example"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import signal
 import sys
 import time
@@ -37,6 +38,7 @@ def alarm(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  # as a
 def main(seconds: float, seed: int | None, only: str | None) -> None:
     """Take bytes apart for so many seconds in all."""
     signal.signal(signal.SIGALRM, alarm)
+    logging.disable()  # what is refused a million times need not be said
     seed = time.time_ns() % 2**32 if seed is None else seed
     random = Random(seed)  # not a secret
     chosen = [target for target in targets() if only in (None, target.name)]

@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import io
 import json
-import logging
 import tempfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -101,8 +100,6 @@ def http() -> Target:
     app = create_app(Settings(models=MODELS, load_seconds=0))
     assert isinstance(app, Predictions)
     app._repository.load()
-    for name in ("servefn", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     row = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
 
     def post(path: bytes, kind: bytes, content: bytes, *headers: bytes) -> bytes:
@@ -120,7 +117,7 @@ def http() -> Target:
         post(b"predict", b"application/json", gzip.compress(body), b"content-encoding: gzip"),
         b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" + chunked,
         b"GET /models HTTP/1.1\r\nhost: x\r\n\r\nGET /metrics HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"PUT /admin/models/iris/aliases/x HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n{1}",
+        b"PUT /admin/models/irsi/aliases/x HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n{1}",
     ]
 
     def take(contents: Sequence[bytes]) -> None:
