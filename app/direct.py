@@ -1,8 +1,8 @@
 """The hot path: a small prediction goes from the HTTP parser to the scheduler and back, without a task in between.
 
 A request is direct when there is nothing about it to decide: a known path, rows of JSON for an answer of JSON, and a
-small body of known length that keeps the contract. Everything else, every refusal too, takes uvicorn's own way to the
-ASGI application, which answers a direct request just the same.
+small body of known length that keeps the contract. Everything else takes uvicorn's own way to the ASGI application,
+which answers a direct request just the same; every refusal too, but that of what comes on top of too much.
 """
 
 from __future__ import annotations
@@ -193,10 +193,7 @@ class Protocol(Patient):
         """Say at once that there is too much to do; the body that follows is not kept."""
         self.cycle = exchange = Exchange(self, operation, model)
         exchange.keep_alive = bool(self.parser.should_keep_alive())
-        try:
-            operation.service.admission.check()
-        except Overloaded as error:
-            exchange.settle(error)
+        exchange.begin()
 
     def _admitted(self, model: Model) -> bool:
         """Whether its caller may do this. Who is let in need not show a key again to the application."""

@@ -117,8 +117,10 @@ def test_what_comes_too_late_is_not_run(rows: int, kind: str, monkeypatch: pytes
         monkeypatch.setattr("app.predictor.Model.run", lambda *_: runs.append(1))
         answer = client.post("/models/iris/predict", content=content, headers={**headers, "servefn-timeout-ms": "0"})
         assert (answer.status_code, answer.json()["error"], runs) == (504, "deadline_exceeded", [])
-        answer = client.post("/models/iris/predict", content=content, headers={**headers, "servefn-timeout-ms": "soon"})
-        assert (answer.status_code, answer.json()["error"]) == (400, "malformed_body")
+        for nonsense in ("soon", "-1", "1.5", "9" * 5000):
+            said = {**headers, "servefn-timeout-ms": nonsense}
+            answer = client.post("/models/iris/predict", content=content, headers=said)
+            assert (answer.status_code, answer.json()["error"]) == (400, "malformed_body")
 
 
 def test_ready_says_when_it_is_not() -> None:

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app import load
 from app.main import create_app
 from app.metrics import Metrics
+from app.protocols.native import Predictions
 from app.repository import Catalogue
 from app.settings import Settings
 from tests.conftest import MODELS
@@ -85,8 +86,16 @@ def test_a_model_that_is_no_longer_served_is_not_shown() -> None:
     assert gone() is None
 
 
-def test_nothing_is_in_flight_when_all_is_answered(fresh: TestClient) -> None:
-    until(lambda: samples(fresh).get(("servefn_requests_in_flight",)) == 0)
+def test_what_is_in_flight_is_shown_until_it_is_answered(fresh: TestClient) -> None:
+    def shown() -> float | None:
+        return samples(fresh).get(("servefn_requests_in_flight",))
+
+    assert isinstance(fresh.app, Predictions)
+    until(lambda: shown() == 0)
+    fresh.app._admission.enter()
+    until(lambda: shown() == 1)
+    fresh.app._admission.leave(0)
+    until(lambda: shown() == 0)
 
 
 WORKER = """

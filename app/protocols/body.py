@@ -21,6 +21,9 @@ ACCEPTED = (b"*/*", PLAIN)
 DEADLINE = b"servefn-timeout-ms"
 """The header by which a client says how long it waits. Rows whose turn comes later are not run."""
 
+LONGEST = 12
+"""Digits of it; thirty years. Python reads no number of some thousands."""
+
 
 KEY = b"servefn-key"
 """The header with the key of a whole request, by which one whose rows have none meets a version of a split."""
@@ -61,7 +64,7 @@ def due(scope: Scope) -> float:
     """When, by time.monotonic(), the client no longer waits. Raises MalformedBody."""
     for name, value in scope["headers"]:
         if name == DEADLINE:
-            if not value.isdigit():
+            if not value.isdigit() or len(value) > LONGEST:
                 raise MalformedBody(f"{DEADLINE.decode()} must be a whole number of milliseconds.")
             return time.monotonic() + int(value) / 1000
     return math.inf
