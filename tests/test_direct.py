@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -161,8 +162,13 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
-async def converse(app: Predictions, *data: bytes, shut_down: bool = False, leave: bool = False) -> Transport:
-    """What a connection gets for what it sends."""
+async def converse(
+    app: Predictions, *data: bytes, shut_down: bool = False, leave: bool = False, patience: float = 30
+) -> Transport:
+    """What a connection gets for what it sends, waiting that many seconds for the first of it.
+
+    On a slow machine a run goes to a thread, and no number of the loop's turns is sure to see its end.
+    """
     config = Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
     config.load()
     protocol: HttpToolsProtocol = Protocol(config=config, server_state=ServerState(), app_state={})
@@ -174,11 +180,29 @@ async def converse(app: Predictions, *data: bytes, shut_down: bool = False, leav
         protocol.shutdown()
     if leave:
         protocol.connection_lost(None)
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0 if leave else patience):
+            while not transport.written:
+                await asyncio.sleep(0.001)
+            await turns()  # the rest of an answer that is written in parts
     if not leave:
         protocol.connection_lost(None)
     return transport
+
+
+async def turns() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def test_an_answer_is_waited_for_when_its_run_goes_to_a_thread(
+    app: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.scheduler.HOP", -1)
+    for head, content in ((POST, body(IRIS)), (POST.replace(b"predict", b"predict/keyed"), body(KEYED))):
+        written = b"".join(asyncio.run(converse(app, head + length(content) + content)).written)
+        assert written.startswith(b"HTTP/1.1 200")
 
 
 @pytest.fixture

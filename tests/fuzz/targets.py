@@ -122,7 +122,7 @@ def http() -> Target:
 
     def take(contents: Sequence[bytes]) -> None:
         for content in contents:
-            written = b"".join(asyncio.run(converse(app, content)).written)
+            written = b"".join(asyncio.run(converse(app, content, patience=0)).written)
             statuses = {part[:3] for part in written.split(b"HTTP/1.1 ")[1:]}
             if strange := statuses - SERVED - {b"100", b"426", b"431", b"404"}:
                 raise AssertionError(f"answered by {strange}")
