@@ -10,12 +10,14 @@ from types import TracebackType
 
 from app.errors import Overloaded
 
+FULL = "Too much is in flight here; try another replica, or again in a second."
+
 PARKED = "servefn.parked"
 """The key in an ASGI scope by which the application has the server leave the connection unread for a while."""
 
-PARKED_SECONDS = 0.05
-"""For how long. Who is refused and asks again at once would cost as much as who is answered; so it costs little, and
-does not harm who comes next by the same connection, as through a balancer."""
+PARKED_SECONDS = 0.1
+"""For how long. Who is refused and asks again at once would cost as much as who is answered; so it costs little. Who
+comes next by the same connection, as through a balancer, is told to try another replica by then at the latest."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Admission:
     def check(self) -> None:
         """Raises Overloaded if no request can be taken."""
         if self.full:
-            raise Overloaded("Too much is in flight here; try another replica, or again in a second.")
+            raise Overloaded(FULL)
 
     def enter(self) -> None:
         """Take a request. Raises Overloaded."""

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from app.admission import PARKED, PARKED_SECONDS, Admission
+from app.admission import FULL, PARKED, PARKED_SECONDS, Admission
 from app.answers import Answers
 from app.callers import CALLER, Scope
 from app.codec import Batch
@@ -27,12 +27,16 @@ from app.protocols import lines
 from app.protocols.access import Access
 from app.protocols.body import ACCEPTED, DEADLINE, PLAIN
 from app.protocols.native import Operation, Predictions
+from app.protocols.problem import problem
 
 SMALL = 8 * 1024
 """Bytes. How a larger body travels does not matter beside its decoding, and its answer may be worth compressing."""
 
 OTHERS = {b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", DEADLINE}
 """Headers that uvicorn and the application know how to obey."""
+
+_OVERLOADED = Overloaded(FULL)
+_FULL = problem(_OVERLOADED)
 
 STREAMED = tuple(media_type.encode() for media_type in lines.FORMAT.media_types)
 """Bodies that are answered while they come."""
@@ -73,11 +77,10 @@ class Exchange:
     def begin(self) -> bool:
         """Have the rows predicted; False if there is something wrong with them, which the application will say."""
         service = self.operation.service
-        try:
-            service.admission.enter()
-        except Overloaded as error:
-            self.settle(error)
+        if service.admission.full:
+            self.protocol.turn_away(self)
             return True
+        service.admission.enter()
         try:
             self.batch = self.operation.decode(self.model, self.body, service.max_rows)
         except Exception:  # whatever it is, the application meets it too, and tells the client or the log
@@ -101,9 +104,8 @@ class Exchange:
                 raise result
             content = orjson.dumps(self.operation.encode(self.model, self.batch, result))
         except Exception as failure:  # the others of the same run still wait for theirs
-            self.protocol.parked = isinstance(failure, Overloaded)
-            problem = self.operation.refuse(self.model, failure)
-            self.protocol.answer(self, problem.status_code, problem.raw_headers, bytes(problem.body))
+            refusal = self.operation.refuse(self.model, failure)
+            self.protocol.answer(self, refusal.status_code, refusal.raw_headers, bytes(refusal.body))
         else:
             headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
             self.protocol.answer(self, 200, headers, content)
@@ -116,6 +118,8 @@ class Protocol(Patient):
     cycle: Any
     parked = False
     """Whether the client was told to come again later, and is not to be heard before."""
+    _waited = False
+    """Whether what is read now was sent while the connection was left unread."""
     _exchange: Exchange | None = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -128,8 +132,10 @@ class Protocol(Patient):
         self.head_came()
         self._exchange = None
         target = self._target()
-        if target and target[0].service.admission.full:
-            self._refuse(*target)
+        if target and self._too_much(target[0].service.admission):
+            self.cycle = exchange = Exchange(self, *target)
+            exchange.keep_alive = bool(self.parser.should_keep_alive())
+            self.turn_away(exchange)
         elif target and self._plain(target[0]) and self._admitted(target[1]):
             self.cycle = self._exchange = Exchange(self, *target)
         else:
@@ -164,6 +170,17 @@ class Protocol(Patient):
     def _resume(self) -> None:
         if not self.transport.is_closing():
             self.flow.resume_reading()
+            self._waited = True
+            self.loop.call_soon(self.loop.call_soon, self._heard)  # once what was there is read
+
+    def _heard(self) -> None:
+        self._waited = False
+
+    def turn_away(self, exchange: Exchange) -> None:
+        """Say at once that there is too much to do; the body that follows is not kept."""
+        self.parked = True
+        exchange.operation.service.refused(exchange.model, _OVERLOADED)
+        self.answer(exchange, _FULL.status_code, _FULL.raw_headers, bytes(_FULL.body))
 
     def answer(self, exchange: Exchange, status: int, headers: Sequence[tuple[bytes, bytes]], content: bytes) -> None:
         """Write head and body as one; a replica that died between two would leave half an answer behind."""
@@ -189,11 +206,12 @@ class Protocol(Patient):
             return None
         return target
 
-    def _refuse(self, operation: Operation, model: Model) -> None:
-        """Say at once that there is too much to do; the body that follows is not kept."""
-        self.cycle = exchange = Exchange(self, operation, model)
-        exchange.keep_alive = bool(self.parser.should_keep_alive())
-        exchange.begin()
+    def _too_much(self, admission: Admission) -> bool:
+        """Whether there is no place for a request, or it was sent without waiting as its client had been told to.
+
+        Such a one has lain unread for so long that its answer would be late, where another's can be in time.
+        """
+        return admission.full or self._waited
 
     def _admitted(self, model: Model) -> bool:
         """Whether its caller may do this. Who is let in need not show a key again to the application."""

@@ -15,8 +15,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from starlette.testclient import TestClient
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from app.admission import Admission, Place
+from app.admission import PARKED_SECONDS, Admission, Place
+from app.direct import Protocol
 from app.errors import Overloaded
 from app.intake import LARGE
 from app.main import create_app
@@ -24,7 +27,7 @@ from app.protocols.native import Predictions
 from app.settings import Settings
 from tests.conftest import MODELS
 from tests.test_cli import serving
-from tests.test_direct import converse
+from tests.test_direct import Transport, converse
 from tests.test_native import IRIS, JSON, body
 from tests.test_server import POST, length, talk
 from tests.waiting import until
@@ -76,6 +79,45 @@ def test_of_many_in_one_turn_the_first_are_answered_and_the_others_told_to_come_
     head, content = answers[-1].split(b"\r\n\r\n")
     assert b"retry-after: 1" in head
     assert json.loads(content)["error"] == "overloaded"
+
+
+class Kept(Transport):
+    """A connection on which a request waits until the server reads again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: Protocol | None = None
+
+    def resume_reading(self) -> None:
+        if self.protocol:
+            asyncio.get_running_loop().call_soon(self.protocol.data_received, POST + length(body(IRIS)) + body(IRIS))
+
+
+def test_who_asks_again_at_once_is_told_again_and_who_waits_is_answered() -> None:
+    async def insist() -> list[bytes]:
+        narrow = app(in_flight_requests=1)
+        config = Config(narrow, http=Protocol, lifespan="off", log_config=None, proxy_headers=False)
+        config.load()
+        transport = Kept()
+        protocol = transport.protocol = Protocol(config=config, server_state=ServerState(), app_state={})
+        protocol.connection_made(transport)
+        narrow._admission.enter()
+        protocol.data_received(POST + length(body(IRIS)) + body(IRIS))
+        narrow._admission.leave(0)  # from here on there is room
+        while len(transport.written) < 2:
+            await asyncio.sleep(0.01)
+        transport.protocol = None
+        await asyncio.sleep(2 * PARKED_SECONDS)
+        protocol.data_received(POST + length(body(IRIS)) + body(IRIS))
+        while len(transport.written) < 3:
+            await asyncio.sleep(0.01)
+        protocol.connection_lost(None)
+        return transport.written
+
+    answers = asyncio.run(asyncio.wait_for(insist(), 60))
+    assert [answer[9:12] for answer in answers] == [b"503", b"503", b"200"]
+    assert answers[0] == answers[1]
+    assert b"retry-after: 1" in answers[0]
 
 
 @pytest.mark.parametrize("leave", [True, False])
