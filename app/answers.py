@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any
 
@@ -44,6 +44,21 @@ class Writer:
         decisions = decide(self._policy, self._classes, probabilities, parameters)
         written = _values(self._outputs[-1], decisions)
         return [{**answer, DECISION: one} for answer, one in zip(answers, written, strict=True)]
+
+    def outputs(self, answers: Answers) -> Tensors:
+        """The arrays that such answers were made of: `predictions` the other way."""
+        return {output.name: _array(output, [answer[output.name] for answer in answers]) for output in self._outputs}
+
+
+def _array(output: Output, values: Sequence[Any]) -> Array:
+    if isinstance(output, Subset):
+        return np.array([[label in chosen for label in output.classes] for chosen in values], dtype=np.bool_)
+    if isinstance(output, Ranking):
+        kinds = [("label", labels(output.classes).dtype), ("probability", np.float64)]
+        return np.array([[(one["label"], one["probability"]) for one in row] for row in values], dtype=kinds)
+    if output.columns:
+        return np.array([list(row.values()) for row in values])
+    return np.array(values, dtype=labels(output.classes).dtype if output.classes else None)
 
 
 def _values(output: Output, values: Array) -> list[Any]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.callers import BadKeys, Scope, created
 from app.metrics import MULTIPROCESS
+from app.protocols.wire import UnknownProtocol, chosen
 from app.server import run
 from app.settings import PREFIX, Settings
 from app.signing import BadKey, trusted
@@ -56,12 +57,16 @@ def _commands() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="servefn.commands")}
 
 
-def _check_keys(settings: Settings) -> None:
+def _check(settings: Settings) -> None:
+    """What nothing but more than the settings can say is wrong with them."""
     try:
         if settings.require_signature:
             trusted(settings.require_signature)
+        chosen(settings.protocols)
     except BadKey as error:
         raise click.UsageError(f"require_signature: {error}") from error
+    except UnknownProtocol as error:
+        raise click.UsageError(f"protocols: {error}") from error
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -94,7 +99,7 @@ def serve(**given: Any) -> None:
         raise click.UsageError(
             "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         ) from error
-    _check_keys(settings)
+    _check(settings)
     with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
         if settings.workers > 1:
             os.environ.setdefault(MULTIPROCESS, shared)

@@ -60,7 +60,7 @@ class Codec:
         nulls = any(feature.nullable for feature in signature.numbers)
         self._pack = None if nulls else Struct(f"{len(signature.numbers)}d").pack
         writer = Writer(signature)
-        self.predictions, self.decided = writer.predictions, writer.decided
+        self.predictions, self.decided, self.outputs = writer.predictions, writer.decided, writer.outputs
         self._enumerated = [
             (attrgetter(self._attributes[feature.name]), {None, *feature.categories})
             for feature in signature.numbers

@@ -7,6 +7,7 @@ ServingError
 │   ├── Forbidden            the caller is known, and may not do this
 │   ├── RateLimited          the caller's own limit; another replica would say the same
 │   ├── ModelNotFound        no model of that name
+│   ├── NoDefault            nothing says which of several models is meant
 │   ├── VersionNotFound      the model has no such version
 │   ├── AliasNotFound        the model has no such alias
 │   ├── Conflict             what is asked for does not fit what there is
@@ -75,6 +76,14 @@ class ModelNotFound(RequestError):
         super().__init__(f"There is no model {quoted(name)}.{choices(name, known)}")
 
 
+class NoDefault(RequestError):
+    code = "no_default_model"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        names = ", ".join(known)
+        super().__init__(f"Several models are served here: {names}. SERVEFN_DEFAULT_MODEL says which one is meant.")
+
+
 class VersionNotFound(RequestError):
     code = "version_not_found"
 
@@ -137,6 +146,9 @@ class UnsupportedMedia(RequestError):
 
 class NotAcceptable(RequestError):
     code = "not_acceptable"
+
+
+LOADING = "The models are still being loaded and replayed; try again in a second."
 
 
 class NotReady(ServingError):

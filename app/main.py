@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
@@ -32,6 +33,7 @@ from app.protocols.access import DOCS, Access
 from app.protocols.body import DEADLINE, KEY
 from app.protocols.headers import Guarded
 from app.protocols.problem import ProblemResponse, problem
+from app.protocols.wire import Host, WireProtocol, chosen, claimant
 from app.pulse import pulse
 from app.record import Noting, Recording
 from app.repository import Catalogue, Repository
@@ -58,7 +60,7 @@ Each model has operations of its own, typed by its contract. Try one: the body i
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """The service as an ASGI application. It answers at once, and is ready when every model has replayed its rows.
 
-    Raises BadKeys if it cannot be read who may call.
+    Raises BadKeys if it cannot be read who may call, and UnknownProtocol.
     """
     settings = settings or Settings()
     entrance = gate(settings)
@@ -72,13 +74,18 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     display = Display(service, metrics, shadowing, Drift() if settings.drift else None)
     keeper = Keeper(repository, display.serving, _look(settings))
 
+    protocols = _protocols(settings, service, keeper, entrance)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         def ready() -> None:
             _greet(f"http{'s' if settings.tls_cert else ''}://{settings.host}:{settings.port}", repository)
 
-        async with keeper.keeping(ready), pulse(display.look), entrance.keeping() if entrance else nullcontext():
-            yield
+        async with AsyncExitStack() as stack:
+            for running in (protocol.running for protocol in protocols if protocol.running):
+                await stack.enter_async_context(running())
+            async with keeper.keeping(ready), pulse(display.look), entrance.keeping() if entrance else nullcontext():
+                yield
         if traced:
             await run_in_threadpool(traced.close)
 
@@ -86,9 +93,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(native.router(service))
     app.include_router(operations.router(repository, service.admission, metrics))
     app.include_router(admin.router(keeper), dependencies=_trusted(entrance, settings))
-    _handle_errors(app)
-    served = _entered(native.Predictions(Guarded(app), service), entrance, service, settings)
-    _document(app, repository, settings.max_rows, served)
+    app.router.routes.extend(route for protocol in protocols for route in protocol.routes)
+    _handle_errors(app, protocols)
+    served = _entered(native.Predictions(Guarded(app), service), entrance, service, settings, protocols)
+    _document(app, repository, settings.max_rows, served, protocols)
     if settings.cors_origins is not None:
         served = _cors(served, settings.cors_origins)
     return Recording(served, readers) if readers else served
@@ -114,10 +122,25 @@ def _trusted(entrance: Gate | None, settings: Settings) -> Sequence[params.Depen
     return [Depends(access.nobody)]
 
 
-def _entered(app: ASGIApp, entrance: Gate | None, service: Service, settings: Settings) -> ASGIApp:
+def _protocols(settings: Settings, service: Service, keeper: Keeper, entrance: Gate | None) -> Sequence[WireProtocol]:
+    """Those that are on beside the native one."""
+    host = Host(
+        service=service,
+        keeper=keeper,
+        gate=entrance,
+        address=settings.host,
+        grpc_port=settings.grpc_port,
+        environ=os.environ,
+    )
+    return [protocol(host) for protocol in chosen(settings.protocols).values()]
+
+
+def _entered(
+    app: ASGIApp, entrance: Gate | None, service: Service, settings: Settings, protocols: Sequence[WireProtocol]
+) -> ASGIApp:
     """The application for those who may call."""
     public = [*(DOCS if settings.public_docs else ()), *(["metrics"] if settings.public_metrics else ())]
-    return Access(app, entrance, service, public) if entrance else app
+    return Access(app, entrance, service, public, protocols) if entrance else app
 
 
 def _cors(app: ASGIApp, origins: str) -> ASGIApp:
@@ -163,6 +186,7 @@ def _service(settings: Settings, repository: Repository, observers: Sequence[Obs
         max_body_bytes=settings.max_body_bytes,
         max_rows=settings.max_rows,
         body_seconds=settings.body_seconds,
+        default_model=settings.default_model,
     )
 
 
@@ -186,28 +210,40 @@ def _greet(address: str, repository: Repository) -> None:
     log.info("curl -s %s/models/%s/predict -H 'content-type: application/json' -d '%s'", address, model.name, body)
 
 
-def _document(app: FastAPI, repository: Repository, max_rows: int, served: ASGIApp) -> None:
+def _document(
+    app: FastAPI, repository: Repository, max_rows: int, served: ASGIApp, protocols: Sequence[WireProtocol]
+) -> None:
     """Make the OpenAPI document follow the models, which come and go while the routes stay."""
 
     def document() -> dict[str, Any]:
         fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         complete = openapi.complete(fixed, repository.catalogue, max_rows)
+        for protocol in protocols:
+            complete["paths"] |= protocol.paths(repository.catalogue)
         return served.document(complete) if isinstance(served, Access) else complete
 
     app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-def _handle_errors(app: FastAPI) -> None:
-    """Every failure, whoever raised it, becomes a problem document."""
+def _handle_errors(app: FastAPI, protocols: Sequence[WireProtocol]) -> None:
+    """Every failure, whoever raised it, becomes what its protocol has for one; a problem document, if it is ours."""
+
+    def refusal(request: Request, error: ServingError) -> Response:
+        protocol = claimant(protocols, request.method, request.url.path)
+        return protocol.refusal(error) if protocol else problem(error)
+
+    def said(request: Request, status: HTTPStatus, *rest: Any) -> Response:
+        protocol = claimant(protocols, request.method, request.url.path)
+        return protocol.said(status, *rest) if protocol else ProblemResponse(status, *rest)
 
     @app.exception_handler(ServingError)
-    async def serving(_: Request, error: ServingError) -> Response:
-        return problem(error)
+    async def serving(request: Request, error: ServingError) -> Response:
+        return refusal(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(_: Request, error: RequestValidationError) -> Response:
+    async def validation(request: Request, error: RequestValidationError) -> Response:
         detail = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
-        return ProblemResponse(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail)
+        return said(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -218,8 +254,8 @@ def _handle_errors(app: FastAPI) -> None:
         elif status is HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = (error.headers or {}).get("Allow", "another method")
             detail = f"{request.method} is not for {quoted(request.url.path)}; use {allowed}."
-        return ProblemResponse(status, code, detail, error.headers)
+        return said(request, status, code, detail, error.headers)
 
     @app.exception_handler(Exception)
-    async def unexpected(_: Request, __: Exception) -> Response:
-        return problem(InternalError(FAILED))
+    async def unexpected(request: Request, _: Exception) -> Response:
+        return refusal(request, InternalError(FAILED))

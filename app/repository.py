@@ -11,7 +11,7 @@ from threading import Lock
 from app import aliases, traffic
 from app.aliases import CHAMPION
 from app.bundle import MANIFEST, names, sha256, versions
-from app.errors import AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
+from app.errors import LOADING, AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
 from app.files import plain
 from app.predictor import Model, load
 from app.signing import Trust
@@ -117,7 +117,7 @@ class Repository:
         by_version = catalogue.models.get(name)
         if by_version is None:
             if not self.loaded:
-                raise NotReady("The models are still being loaded and replayed; try again in a second.")
+                raise NotReady(LOADING)
             raise ModelNotFound(name, catalogue.models)
         if alias is not None:
             named = catalogue.aliases.get(name, {})

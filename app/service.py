@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from app.admission import Admission
 from app.answers import Answers
-from app.errors import ServingError
+from app.errors import LOADING, NoDefault, NotReady, ServingError
 from app.predictor import Model
 from app.repository import Repository
 from app.scheduler import MERGED_ROWS, Scheduler
@@ -39,10 +39,21 @@ class Service:
     max_body_bytes: int
     max_rows: int
     body_seconds: float
+    default_model: str | None = None
 
     def model(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
         """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""
         return self.repository.get(name, version, alias)
+
+    @property
+    def sole(self) -> str:
+        """The name of the model that answers where a request names none. Raises NotReady or NoDefault."""
+        known = self.repository.catalogue.models
+        if self.default_model or len(known) == 1:
+            return self.default_model or next(iter(known))
+        if not known:
+            raise NotReady(LOADING)
+        raise NoDefault(known)
 
     def predict(self, model: Model, rows: Sequence[Any], due: float = inf) -> Awaitable[Answers]:
         """One mapping per row that the model's codec has read. Awaiting it raises PredictionFailed.

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     models: Path = Field(default=Path("models"), description="Directory of bundles: NAME/VERSION/model.json.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port for the Open Inference Protocol over gRPC (extra grpc)."
+    )
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes. Rather scale out by containers, one process each."
     )
@@ -53,6 +56,12 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         description="Look for new bundles and moved aliases every so many seconds; 0 only when asked to (reload).",
+    )
+    protocols: str = Field(
+        default="all", description="Those spoken beside the native one, parted by commas, as v2,tfserving."
+    )
+    default_model: str | None = Field(
+        default=None, description="The model of requests that name none (/invocations), where several are served."
     )
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="Largest body, counted after decompression.")
     in_flight_requests: int = Field(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.protocols.wire import chosen
+
 ROOT = Path(__file__).parents[1]
 
 LEVELS = [
@@ -35,6 +37,7 @@ LEVELS = [
     ["app.protocols.lines"],
     ["app.protocols.tables"],
     ["app.protocols.problem"],
+    ["app.protocols.calls", "app.protocols.wire"],
     [
         "app.protocols.access",
         "app.protocols.admin",
@@ -49,6 +52,11 @@ LEVELS = [
     ["app.cli", "app.remote"],
 ]
 """Each module imports from the rows above its own."""
+
+WIRE = 1 + LEVELS.index(["app.protocols.calls", "app.protocols.wire"])
+"""Where every wire protocol stands. None is imported by name, so that none is listed here."""
+
+PROTOCOLS = {f"app.protocols.{name}" for name in chosen("all")}
 
 ONLY = {
     "onnxruntime": ["app.predictor", "export"],
@@ -136,7 +144,7 @@ def test_app_imports_only_from_lower_steps(module: str) -> None:
     if module in ("app", "app.protocols"):
         allowed = ["app.errors", "app.signature", "app.predictor"] if module == "app" else []
     else:
-        (level,) = [index for index, row in enumerate(LEVELS) if module in row]
+        level = WIRE if module in PROTOCOLS else next(index for index, row in enumerate(LEVELS) if module in row)
         allowed = [name for row in LEVELS[:level] for name in row]
     for imported, _ in imports(modules("app")[module]):
         if within(imported, ["app", "export"]):
@@ -161,5 +169,5 @@ def test_foreign_packages_stay_in_their_rooms(module: str) -> None:
 
 
 def test_every_module_has_its_step() -> None:
-    listed = {name for row in LEVELS for name in row} | {"app", "app.protocols"}
+    listed = {name for row in LEVELS for name in row} | {"app", "app.protocols"} | PROTOCOLS
     assert listed == set(modules("app"))

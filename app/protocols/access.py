@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPMethod
-from typing import Any, NamedTuple
+from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
@@ -17,6 +18,7 @@ from app.callers import CALLER, Scope
 from app.errors import Forbidden, ServingError
 from app.gate import Gate
 from app.protocols.problem import described, problem
+from app.protocols.wire import SOLE, Need, WireProtocol, claimant
 from app.service import Service
 
 DOCS = ("docs", "openapi.json", "static")
@@ -38,13 +40,6 @@ _REFUSALS = {
 }
 
 
-class Need(NamedTuple):
-    """What a caller must be allowed; without a model, for all of them."""
-
-    scope: Scope
-    model: str | None = None
-
-
 @dataclass(frozen=True)
 class Access:
     """Lets through who may."""
@@ -54,19 +49,24 @@ class Access:
     service: Service
     public: Sequence[str]
     """The first part of paths that need no key, beside health."""
+    protocols: Sequence[WireProtocol] = ()
+    """Those that know themselves what their paths need."""
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and CALLER not in scope and (need := self.need(scope["method"], scope["path"])):
             try:
-                scope[CALLER] = self.gate.admit(scope["headers"], *need)
+                model = self.service.sole if need.model == SOLE else need.model
+                scope[CALLER] = self.gate.admit(scope["headers"], need.scope, model)
             except ServingError as error:
                 self.service.refused(None, error)
-                await problem(error)(scope, receive, send)
+                await self._refusal(scope, error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
     def need(self, method: str, path: str) -> Need | None:
         """What a request needs, by its decoded path; None if nothing."""
+        if protocol := claimant(self.protocols, method, path):
+            return protocol.need(method, path.split("/")[1:])
         match path.split("/")[1:]:
             case [first, *_] if first == "health" or first in self.public:
                 return None
@@ -77,6 +77,10 @@ class Access:
             case ["admin", *_]:
                 return Need(Scope.ADMIN)
         return Need(Scope.READ)
+
+    def _refusal(self, scope: Request, error: ServingError) -> Response:
+        protocol = claimant(self.protocols, scope["method"], scope["path"])
+        return protocol.refusal(error) if protocol else problem(error)
 
     def document(self, document: dict[str, Any]) -> dict[str, Any]:
         """The OpenAPI document, with what each operation needs."""

@@ -69,7 +69,12 @@ def problem(error: ServingError) -> ProblemResponse:
     members: dict[str, Any] = {}
     if isinstance(error, InvalidRequest):
         members = {"faults": [found.document() for found in error.faults], "faults_total": error.total}
-    headers = {"retry-after": str(error.retry_seconds)} if error.retry_seconds else {}
+    return ProblemResponse(status(error), error.code, error.message, headers(error), **members)
+
+
+def headers(error: ServingError) -> dict[str, str]:
+    """What goes with an error whatever its body: when to come again, and how to say who one is."""
+    found = {"retry-after": str(error.retry_seconds)} if error.retry_seconds else {}
     if isinstance(error, Unauthorized):
-        headers["www-authenticate"] = 'Bearer realm="servefn"'
-    return ProblemResponse(status(error), error.code, error.message, headers, **members)
+        found["www-authenticate"] = 'Bearer realm="servefn"'
+    return found

@@ -11,6 +11,7 @@ STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ModelNotFound: HTTPStatus.NOT_FOUND,
+    errors.NoDefault: HTTPStatus.BAD_REQUEST,
     errors.VersionNotFound: HTTPStatus.NOT_FOUND,
     errors.AliasNotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -31,3 +32,9 @@ STATUSES: dict[type[errors.ServingError], HTTPStatus] = {
 
 def status(error: errors.ServingError) -> HTTPStatus:
     return STATUSES[type(error)]
+
+
+def plain(error: errors.ServingError) -> HTTPStatus:
+    """The status under protocols that tell what cannot be read and what breaks the contract by the same one."""
+    found = status(error)
+    return HTTPStatus.BAD_REQUEST if found is HTTPStatus.UNPROCESSABLE_ENTITY else found
