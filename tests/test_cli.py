@@ -99,6 +99,7 @@ def test_the_help_shows_every_setting_its_variable_and_its_default() -> None:
         (["serve", "--port", "http"], "port: Input should be a valid integer"),
         (["serve", "--port", "70000"], "port: Input should be less than or equal to 65535"),
         (["serve", "--prot", "1"], "No such option"),
+        (["serve", "--protocols", "v1"], "protocols: there is no protocol 'v1'."),
         (["sevre"], "No such command"),
     ],
 )

@@ -191,6 +191,21 @@ def test_the_policy_is_part_of_every_answer_and_of_the_contract(deciding: TestCl
     assert contract["parameters"]["threshold"] == {"value": 0.25, "minimum": 0.1, "maximum": 0.9}
 
 
+@pytest.mark.parametrize("name", [*POLICIES, "iris"])
+def test_of_answers_the_arrays_can_be_made_again(folder: Path, name: str) -> None:
+    same_arrays(folder / name / "1")
+
+
+def same_arrays(path: Path) -> None:
+    model = load(path)
+    outputs = model.run(model.codec.tensors(model.codec.rows(bundle.read(path).replay.instances)))
+    again = model.codec.outputs(model.codec.predictions(outputs))
+    assert list(again) == [output.name for output in model.signature.answers]
+    for name, values in again.items():
+        np.testing.assert_array_equal(values, outputs[name])
+        assert values.dtype.kind == outputs[name].dtype.kind
+
+
 def test_a_model_without_a_policy_answers_as_ever(deciding: TestClient, client: TestClient) -> None:
     request = {"instances": [IRIS]}
     one, other = (each.post("/models/iris/predict?threshold=9", json=request) for each in (deciding, client))

@@ -34,6 +34,7 @@ from export import Buckets, ExportError, Report, export_model
 from export.calibration import calibrated
 from export.labelled import read_labelled
 from export.quantiles import ByModel, several_quantiles
+from tests.test_decision import same_arrays
 from tests.waiting import until
 
 RNG = np.random.default_rng(7)
@@ -98,6 +99,12 @@ def uncertain(folder: Path, reports: dict[str, Report]) -> Iterator[TestClient]:
     with TestClient(create_app(Settings(models=folder))) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         yield client
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_of_answers_the_arrays_can_be_made_again(reports: dict[str, Report], folder: Path, name: str) -> None:
+    assert name in reports
+    same_arrays(folder / name / "1")
 
 
 @pytest.mark.parametrize(
