@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from app import protocols
+from app import load, protocols, traffic
 from app.errors import Fault, InvalidRequest, NotReady
 from app.main import create_app
 from app.protocols.access import Access
 from app.protocols.wire import UnknownProtocol, chosen, told
 from app.settings import Settings
+from app.traffic import Split
 from tests.conftest import MODELS
 from tests.test_auth import KEYS
 from tests.waiting import until
 
 TOY = '''
-"""A row of numbers parted by spaces, answered by a word."""
+"""Rows of numbers parted by spaces, a line each, answered by a word each."""
 
 from dataclasses import replace
 
@@ -36,15 +38,15 @@ from app.protocols.wire import Host, Need, WireProtocol
 def protocol(host: Host) -> WireProtocol:
     def decode(model, content, headers):
         try:
-            values = [[float(word)] for word in content.split()]
+            values = zip(*([float(word) for word in line.split()] for line in content.splitlines()))
+            given = table(dict(zip((feature.name for feature in model.signature.features), values)))
         except ValueError:
             raise MalformedBody("Words are no numbers.") from None
-        names = [feature.name for feature in model.signature.features]
         terms = Terms(max_bytes=0, max_rows=host.service.max_rows, keyed=False, key_field="")
-        return asked(model.codec, table(dict(zip(names, values))), terms), None
+        return asked(model.codec, given, terms), None
 
     def encode(answer, _):
-        return Reply(str(answer.outputs["label"][0]).encode(), [(b"content-type", b"text/plain")], rows(answer))
+        return Reply(" ".join(answer.outputs["label"]).encode(), [(b"content-type", b"text/plain")], rows(answer))
 
     found = WireProtocol(
         claims=lambda method, parts: parts[0] == "toy",
@@ -101,6 +103,31 @@ def test_all_faults_are_in_the_text(client: TestClient) -> None:
     text = client.post("/toy/iris", content=b"-1 3.5 -1 0.2").json()["toy"]
     assert "sepal_length" in text
     assert "petal_length" in text
+
+
+@pytest.mark.parametrize("rows", [2, 40])
+def test_few_rows_and_many_are_answered_in_order(client: TestClient, rows: int) -> None:
+    lines = [b"5.1 3.5 1.4 0.2", b"6.3 3.3 6.0 2.5"] * (rows // 2)
+    answer = client.post("/toy/iris", content=b"\n".join(lines))
+    assert answer.text.split() == ["setosa", "virginica"] * (rows // 2)
+    late = client.post("/toy/iris", content=b"\n".join(lines), headers={"servefn-timeout-ms": "0"})
+    assert (late.status_code, late.json()["toy"][:21]) == (504, "504 deadline_exceeded")
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_a_split_goes_by_the_key_of_the_request(toy: Settings, rivals: Path, rows: int) -> None:
+    (rivals / "iris" / traffic.FILE).write_text('{"split": {"challenger": 0.5}}')
+    with TestClient(create_app(toy.model_copy(update={"models": rivals}))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        for number in range(20):
+            content = b"\n".join([ROW] * rows)
+            assert client.post("/toy/iris", content=content, headers={"servefn-key": str(number)}).status_code == 200
+        divided = Split(load(rivals / "iris" / "1"), load(rivals / "iris" / "2"), "challenger", 0.5)
+        versions = Counter(divided.version(str(number).encode()).version for number in range(20))
+        assert len(versions) == 2
+        text = client.get("/metrics").text
+        for version, requests in versions.items():
+            assert f'servefn_rows_total{{model="iris",version="{version}"}} {requests * rows}.0' in text
 
 
 def test_callers_are_known_here_too(toy: Settings) -> None:
