@@ -121,6 +121,9 @@ class Protocol(Patient):
     _waited = False
     """Whether what is read now was sent while the connection was left unread."""
     _exchange: Exchange | None = None
+    """The direct request that is being read."""
+    _last: Exchange | None = None
+    """The last one that was: it may wait for its answer still, while what follows it is read."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -137,7 +140,7 @@ class Protocol(Patient):
             exchange.keep_alive = bool(self.parser.should_keep_alive())
             self.turn_away(exchange)
         elif target and self._plain(target[0]) and self._admitted(target[1]):
-            self.cycle = self._exchange = Exchange(self, *target)
+            self.cycle = self._exchange = self._last = Exchange(self, *target)
         else:
             intake = Intake(self, self._whole(target[0].service.max_body_bytes) if target else 0)
             if intake.length:
@@ -163,8 +166,8 @@ class Protocol(Patient):
             self.loop.call_later(PARKED_SECONDS, self._resume)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._exchange:
-            self._exchange.leave()
+        if self._last:
+            self._last.leave()
         super().connection_lost(exc)
 
     def _resume(self) -> None:

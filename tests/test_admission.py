@@ -121,9 +121,10 @@ def test_who_asks_again_at_once_is_told_again_and_who_waits_is_answered() -> Non
 
 
 @pytest.mark.parametrize("leave", [True, False])
-def test_a_client_that_leaves_takes_no_place_with_it(leave: bool) -> None:
+@pytest.mark.parametrize("following", [b"", b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n", POST + b"content-le"])
+def test_a_client_that_leaves_takes_no_place_with_it(leave: bool, following: bytes) -> None:
     narrow = app()
-    asyncio.run(converse(narrow, POST + length(body(IRIS)) + body(IRIS), leave=leave))
+    asyncio.run(converse(narrow, POST + length(body(IRIS)) + body(IRIS) + following, leave=leave))
     assert narrow._admission.requests == narrow._admission.rows == 0
 
 
