@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
+from weakref import ref
 
 import orjson
 from fastapi import Depends, FastAPI, Request, params
@@ -177,6 +178,23 @@ class Display:
             self.metrics.drifted(model, found)
 
 
+@dataclass
+class Document:
+    """The OpenAPI document, made once for each catalogue: that takes the loop as long as hundreds of predictions."""
+
+    repository: Repository
+    make: Callable[[Catalogue], dict[str, Any]]
+    _made: dict[str, Any] = field(default_factory=dict)
+    _of: ref[Catalogue] | None = None
+    """Weak: models that are gone are not to be kept by it."""
+
+    def __call__(self) -> dict[str, Any]:
+        catalogue = self.repository.catalogue
+        if self._of is None or self._of() is not catalogue:
+            self._made, self._of = self.make(catalogue), ref(catalogue)
+        return self._made
+
+
 def _service(settings: Settings, repository: Repository, observers: Sequence[Observer]) -> Service:
     return Service(
         repository=repository,
@@ -215,14 +233,14 @@ def _document(
 ) -> None:
     """Make the OpenAPI document follow the models, which come and go while the routes stay."""
 
-    def document() -> dict[str, Any]:
+    def whole(catalogue: Catalogue) -> dict[str, Any]:
         fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        complete = openapi.complete(fixed, repository.catalogue, max_rows)
+        complete = openapi.complete(fixed, catalogue, max_rows)
         for protocol in protocols:
-            complete["paths"] |= protocol.paths(repository.catalogue)
+            complete["paths"] |= protocol.paths(catalogue)
         return served.document(complete) if isinstance(served, Access) else complete
 
-    app.openapi = document  # type: ignore[method-assign]  # the way FastAPI documents
+    app.openapi = Document(repository, whole)  # type: ignore[method-assign]  # the way FastAPI documents
 
 
 def _handle_errors(app: FastAPI, protocols: Sequence[WireProtocol]) -> None:
