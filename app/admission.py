@@ -25,7 +25,8 @@ class Admission:
     """Counts what is in flight, for one event loop.
 
     A request is taken when its body is there, and leaves with its rows when it is answered. The bytes of a body are
-    taken before they come, as the client announces them: who sends slowly holds memory, and nobody's place.
+    taken before they come, as the client announces them, and what nobody announced when it is there: who sends slowly
+    holds memory, and nobody's place.
     """
 
     max_requests: int
@@ -71,11 +72,22 @@ class Place:
 
     def __enter__(self) -> Place:
         """Take the bytes of a body that is to come. Raises Overloaded; never for the only one."""
-        admission = self._admission
-        if admission.bytes and admission.bytes + self._size > admission.max_bytes:
-            raise Overloaded("Too many bytes are on their way here; try another replica, or again in a second.")
-        admission.bytes += self._size
+        size, self._size = self._size, 0
+        self.resize(size)
         return self
+
+    def resize(self, size: int) -> None:
+        """It has so many bytes in all from now on. Raises Overloaded; never for the only one that has any."""
+        admission, more = self._admission, size - self._size
+        if more > 0 and admission.bytes > self._size and admission.bytes + more > admission.max_bytes:
+            raise Overloaded("Too many bytes are on their way here; try another replica, or again in a second.")
+        admission.bytes += more
+        self._size = size
+
+    def come(self, size: int) -> None:
+        """So many bytes of the body are there. Raises Overloaded if they are more than was taken, and too many."""
+        if size > self._size:
+            self.resize(size)
 
     def enter(self) -> None:
         """The body is there. Raises Overloaded."""
@@ -91,5 +103,5 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._admission.bytes -= self._size
-        if self._entered:
-            self._admission.leave(self._rows)
+        self._admission.rows -= self._rows
+        self._admission.requests -= self._entered

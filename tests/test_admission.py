@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import signal
 import socket
@@ -198,6 +199,42 @@ def test_who_sends_slowly_takes_nobody_s_place(slow: tuple[subprocess.Popen[str]
     for drip in drips:
         drip.close()
     assert httpx.post(f"{address}/models/iris/predict", content=body(IRIS), headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"text/csv", b"application/x-ndjson"])
+def test_bytes_that_nobody_announced_are_counted_when_they_are_there(kind: bytes) -> None:
+    head = POST.replace(b"application/json", kind) + b"transfer-encoding: chunked\r\n\r\n"
+    part = b"c350\r\n" + b" " * 50_000 + b"\r\n"
+    with serving(SERVEFN_IN_FLIGHT_BYTES="220000") as (_, address):
+        port = int(address.rsplit(":", 1)[1])
+        first, second = (socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(2))
+        first.sendall(head + 3 * part)
+        assert httpx.get(f"{address}/health/ready").status_code == 200  # by then the first is read
+        second.sendall(head + part)
+        assert httpx.get(f"{address}/health/ready").status_code == 200
+        second.sendall(part)
+        answer = b""
+        while b'"overloaded"' not in answer:
+            answer += (more := second.recv(65536))
+            assert more
+        second.close()
+        first.sendall(part + b"0\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200" if kind.endswith(b"ndjson") else b"HTTP/1.1 4")
+        first.close()
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+def test_what_a_body_unfolds_to_is_counted(kind: str) -> None:
+    narrow = app(in_flight_bytes=100_000)
+    packed = gzip.compress(b" " * 200_000)
+    with TestClient(narrow) as client, Place(narrow._admission, 1) as other:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        headers = {"content-type": kind, "content-encoding": "gzip"}
+        answer = client.post("/models/iris/predict", content=packed, headers=headers)
+        assert '"error":"overloaded"' in answer.text
+        other.resize(0)
+        assert '"error":"overloaded"' not in client.post("/models/iris/predict", content=packed, headers=headers).text
+    assert narrow._admission.bytes == 0
 
 
 def test_under_ten_times_the_load_every_answer_is_right_or_an_honest_503() -> None:

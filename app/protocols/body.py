@@ -73,15 +73,17 @@ def due(scope: Scope) -> float:
 def taking(receive: Receive, place: Place, seconds: float) -> Receive:
     """What the body is received by: it has so many seconds to come, and takes its place when it is there."""
     end = asyncio.get_running_loop().time() + seconds
-    more = True
+    more, size = True, 0
 
     async def received() -> Message:
-        nonlocal more
+        nonlocal more, size
         try:
             async with asyncio.timeout_at(end if more else None):
                 message = await receive()
         except TimeoutError:
             raise BodyTimeout(f"The body did not come within {seconds:g} seconds.") from None
+        size += len(message.get("body", b""))
+        place.come(size)
         if more and not message.get("more_body"):
             more = False
             place.enter()
@@ -101,18 +103,25 @@ async def read(receive: Receive, limit: int) -> bytes:
     return body
 
 
-async def decoded(scope: Scope, receive: Receive, coding: bytes, limit: int) -> bytes:
-    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody or ClientGone.
+async def decoded(scope: Scope, receive: Receive, coding: bytes, limit: int, place: Place) -> bytes:
+    """The whole body, decompressed. Raises UnsupportedMedia, TooLarge, MalformedBody, Overloaded or ClientGone.
 
-    A body that is announced as too long is not waited for.
+    A body that is announced as too long is not waited for. Some kilobytes may unfold to the limit, which would hold the
+    loop for long: that is done in a thread.
     """
     if announced(scope) > limit:
         raise too_large(limit)
     reader = unfolding(coding)
     if reader is None:
         return await read(receive, limit)
+    content = await asyncio.to_thread(_whole, reader, await read(receive, limit), limit)
+    place.come(len(content))
+    return content
+
+
+def _whole(reader: Unfolded, content: bytes, limit: int) -> bytes:
     parts, size = [], 0
-    for part in _unfolded(reader, await read(receive, limit)):
+    for part in _unfolded(reader, content):
         parts.append(part)
         size += len(part)
         if size > limit:

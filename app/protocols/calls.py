@@ -91,7 +91,7 @@ class Call(Generic[Notes]):
         service, headers, due = self.service, Headers(scope=scope), body.due(scope)
         coding = headers.get("content-encoding", "").strip().lower().encode()
         receive = body.taking(receive, place, service.body_seconds)
-        content = await body.decoded(scope, receive, coding, service.max_body_bytes)
+        content = await body.decoded(scope, receive, coding, service.max_body_bytes, place)
         read = partial(self.decode, found.model, content, headers)
         asked, notes = await service.alone(read, SECONDS_PER_BYTE * len(content), due)
         place.hold(count(asked))

@@ -1,4 +1,4 @@
-"""NDJSON answered as it comes, in constant memory: neither rows nor bytes are counted but those of one line.
+"""NDJSON answered as it comes, in constant memory: no limit is for more rows or bytes than those of one line.
 
 Answers start before the body ends, and no more is read while the client does not take them: it must read as it writes.
 """
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 from starlette.types import Receive, Send
 
+from app.admission import Place
 from app.answers import Answers
 from app.errors import FAILED, InternalError, InvalidRequest, RequestError, ServingError, TooLarge
 from app.formats import FORMATS
@@ -61,11 +62,12 @@ class Stream:
     async def __call__(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.headers})
         try:
-            async for lines in self._runs():
-                content = b"".join(
-                    orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in await self._answers(lines)
-                )
-                await send({"type": "http.response.body", "body": content, "more_body": True})
+            with Place(self.service.admission, 0) as place:
+                async for lines in self._runs(place):
+                    content = b"".join(
+                        orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in await self._answers(lines)
+                    )
+                    await send({"type": "http.response.body", "body": content, "more_body": True})
         except body.ClientGone:
             return
         except Exception as failure:  # the answer has begun: all that is left is to say so in its last line
@@ -73,8 +75,11 @@ class Stream:
             await send({"type": "http.response.body", "body": last, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _runs(self) -> AsyncIterator[Sequence[bytes]]:
-        """The lines that have come, some at a time. Raises TooLarge when one is, or what reading the body raises."""
+    async def _runs(self, place: Place) -> AsyncIterator[Sequence[bytes]]:
+        """The lines that have come, some at a time. Raises TooLarge when one is, or what reading the body raises.
+
+        Raises Overloaded if the bytes of the line that is coming are too many beside those of others.
+        """
         begun, size, limit = [b""], 0, self.service.max_body_bytes
         async for part in body.parts(self.receive, self.reader):
             first, *others = part.split(b"\n")
@@ -86,6 +91,7 @@ class Stream:
                 begun, size = [others[-1]], len(others[-1])
             if size > limit:
                 raise _too_long(limit)
+            place.resize(size)
         yield [b"".join(begun)]
 
     async def _answers(self, lines: Sequence[bytes]) -> list[Line]:
@@ -93,7 +99,9 @@ class Stream:
         read = [decoded for line in lines if (decoded := self._decoded(line))]
         rows = [row for row, _ in read if row is not None]
         keys = [place.get(self.key_field or "") for row, place in read if row is not None]
-        told = await self._predicted(rows, keys) if rows else []
+        with Place(self.service.admission, 0) as place:
+            place.hold(len(rows))
+            told = await self._predicted(rows, keys) if rows else []
         answers = iter(self.model.codec.decided(told, self.parameters))
         return [place if row is None else {**place, **next(answers)} for row, place in read]
 

@@ -68,7 +68,7 @@ class Tables:
             return self._stream(model, scope, receive, about)
         if content is None:
             receive = body.taking(receive, place, self.service.body_seconds)
-            content = await body.decoded(scope, receive, about.coding, self.service.max_body_bytes)
+            content = await body.decoded(scope, receive, about.coding, self.service.max_body_bytes, place)
         return await self._answered(model, scope, about, content, place, due)
 
     async def _answered(
