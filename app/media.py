@@ -111,15 +111,16 @@ def _flat(output: Output, values: Array) -> Iterator[tuple[str, Array]]:
     if isinstance(output, Ranking):
         for index in range(values.shape[1]):
             label, probability = output.places(index)
-            yield label, _texts(output, values[:, index]["label"])
+            yield label, texts(output, values[:, index]["label"])
             yield probability, values[:, index]["probability"]
     elif output.columns:
         yield from ((f"{output.name}.{column}", values[:, index]) for index, column in enumerate(output.columns))
     else:
-        yield output.name, _texts(output, values)
+        yield output.name, texts(output, values)
 
 
-def _texts(output: Output, labels: Array) -> Array:
+def texts(output: Output, labels: Array) -> Array:
+    """The labels, as text where they are of several types."""
     if len({type(label) for label in output.classes}) < 2:
         return labels
     return np.array([_text(label) for label in labels.tolist()], dtype=np.object_)

@@ -5,11 +5,11 @@ What lies between is the same for all of them: limits, admission, deadlines, nat
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Generic, NamedTuple, TypeVar
@@ -55,7 +55,7 @@ def target(service: Service, name: str, version: str | None = None, alias: str |
     return Target(model, plan.split if plan and version is None and alias is None else None)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Call(Generic[Notes]):
     """A way to predict, as an ASGI application for a `Route`.
 
@@ -115,7 +115,7 @@ def count(asked: Asked) -> int:
 def asked(codec: Codec, given: Table, terms: Terms) -> Asked:
     """What a table asks: few rows as the codec reads them, many as tensors. Raises TooLarge or InvalidRequest."""
     if given.rows > MERGED_ROWS or not given.rows:
-        return columns.question(codec, given, terms)
+        return dataclasses.replace(columns.question(codec, given, terms), parameters=terms.parameters)
     return replace(codec.sifted(given.records(), terms.key_field if terms.keyed else None), parameters=terms.parameters)
 
 
