@@ -53,14 +53,14 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     ORT_DISABLE_TELEMETRY=1 \
-    SERVEFN_HOST=0.0.0.0 \
-    SERVEFN_PORT=8000 \
-    SERVEFN_MODELS=/models
+    SERVEFN_HOST=0.0.0.0
 USER 10001:10001
-WORKDIR /tmp
+# The default of SERVEFN_MODELS is found from here. It is not set, nor is the port, as platforms say theirs in variables of
+# their own, over which it would win.
+WORKDIR /
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import http.client, os; probe = http.client.HTTPConnection('127.0.0.1', int(os.environ['SERVEFN_PORT']), timeout=2); probe.request('GET', '/health/ready'); raise SystemExit(probe.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os; probe = http.client.HTTPConnection('127.0.0.1', int(next(filter(None, map(os.environ.get, ('SERVEFN_PORT', 'AIP_HTTP_PORT', 'SAGEMAKER_BIND_TO_PORT'))), 8000)), timeout=2); probe.request('GET', '/health/ready'); raise SystemExit(probe.getresponse().status != 200)"]
 CMD ["servefn", "serve"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="servefn" \

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, FilePath, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, FilePath, field_validator, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.platforms import defaults
 
 PREFIX = "SERVEFN_"
 
@@ -100,6 +103,23 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(default="text", description="What the log is written as.")
     access_log: bool = Field(default=False, description="Log a line for each request; they take the slower way then.")
     drift: bool = Field(default=True, description="Hold a sample of the rows against the training data, for /metrics.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **more: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Last comes what follows of the platform, so that all else wins over it."""
+        return (*sources, *more.values(), InitSettingsSource(settings_cls, dict(defaults(os.environ))))
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _local(cls, given: Any) -> Any:
+        if isinstance(given, str) and "://" in given:
+            raise ValueError(
+                f"bundles are served from a directory, and {given} is none that can be opened: put them into the "
+                f"image or mount them, and name their directory in {PREFIX}MODELS"
+            )
+        return given
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -13,6 +13,7 @@ from app.protocols.wire import chosen
 ROOT = Path(__file__).parents[1]
 
 LEVELS = [
+    ["app.platforms"],
     ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs", "app.patience"],
     ["app.callers"],
     ["app.tokens"],
