@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from app.errors import Conflict, ModelNotFound, quoted
 from app.repository import Catalogue, Changes, Repository
 
 log = logging.getLogger("servefn")
@@ -20,6 +21,8 @@ class Keeper:
     repository: Repository
     serving: Callable[[Catalogue], None]
     seconds: float
+    alone: bool = True
+    """Whether no other process serves beside this one."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> Changes:
@@ -28,6 +31,27 @@ class Keeper:
             changes = await asyncio.to_thread(self.repository.load)
             self.serving(self.repository.catalogue)
             return changes
+
+    async def restore(self, name: str) -> None:
+        """Look at the directory, for one model above all. Raises ModelNotFound; Conflict if it cannot be served."""
+        self.repository.withdrawn.discard(name)
+        changes = await self.reload()
+        if name in self.repository.catalogue.models:
+            return
+        if reasons := [one.reason for one in changes.rejected if one.name == name]:
+            raise Conflict(f"Model {quoted(name)} cannot be served: {'; '.join(reasons)}.")
+        raise ModelNotFound(name, self.repository.catalogue.models)
+
+    async def withdraw(self, name: str) -> None:
+        """Serve a model no more, whatever is in the directory, until it is restored or the process starts anew.
+
+        Raises Conflict where others serve beside this process, and NotReady or ModelNotFound.
+        """
+        if not self.alone:
+            raise Conflict("Other processes of this server would still serve it; take it out of the directory instead.")
+        self.repository.get(name)
+        self.repository.withdrawn.add(name)
+        await self.reload()
 
     @asynccontextmanager
     async def keeping(self, ready: Callable[[], None]) -> AsyncIterator[None]:

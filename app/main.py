@@ -13,7 +13,7 @@ from typing import Any
 from weakref import ref
 
 import orjson
-from fastapi import Depends, FastAPI, Request, params
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
@@ -30,7 +30,7 @@ from app.gate import Gate, gate
 from app.keeper import Keeper
 from app.metrics import Metrics
 from app.protocols import access, admin, native, operations
-from app.protocols.access import DOCS, Access
+from app.protocols.access import DOCS, Access, Unguarded
 from app.protocols.body import DEADLINE, KEY
 from app.protocols.headers import Guarded
 from app.protocols.problem import ProblemResponse, problem
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     service = _service(settings, repository, observers)
     shadowing = Shadowing(metrics, lambda: service.admission.busy)
     display = Display(service, metrics, shadowing, Drift() if settings.drift else None)
-    keeper = Keeper(repository, display.serving, _look(settings))
+    keeper = Keeper(repository, display.serving, _look(settings), alone=settings.workers == 1)
 
     protocols = _protocols(settings, service, keeper, entrance)
 
@@ -93,10 +93,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = _fastapi(lifespan)
     app.include_router(native.router(service))
     app.include_router(operations.router(repository, service.admission, metrics))
-    app.include_router(admin.router(keeper), dependencies=_trusted(entrance, settings))
+    trusted = _trusted(entrance, settings)
+    app.include_router(admin.router(keeper), dependencies=[] if trusted else [Depends(access.nobody)])
     app.router.routes.extend(route for protocol in protocols for route in protocol.routes)
     _handle_errors(app, protocols)
-    served = _entered(native.Predictions(Guarded(app), service), entrance, service, settings, protocols)
+    rest = Guarded(app) if trusted else Unguarded(Guarded(app), protocols)
+    served = _entered(native.Predictions(rest, service), entrance, service, settings, protocols)
     _document(app, repository, settings.max_rows, served, protocols)
     if settings.cors_origins is not None:
         served = _cors(served, settings.cors_origins)
@@ -115,12 +117,12 @@ def _fastapi(lifespan: Lifespan[FastAPI]) -> FastAPI:
     )
 
 
-def _trusted(entrance: Gate | None, settings: Settings) -> Sequence[params.Depends]:
-    """What admin's operations depend on. Where anybody could call them nobody may, and the log says so."""
+def _trusted(entrance: Gate | None, settings: Settings) -> bool:
+    """Whether admin's operations may be called. Where anybody could nobody may, and the log says so."""
     if entrance or settings.loopback:
-        return []
+        return True
     log.warning("ANYBODY WHO REACHES %s MAY PREDICT; %s", settings.host, INVITATION)
-    return [Depends(access.nobody)]
+    return False
 
 
 def _protocols(settings: Settings, service: Service, keeper: Keeper, entrance: Gate | None) -> Sequence[WireProtocol]:

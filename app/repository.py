@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from app import aliases, traffic
 from app.aliases import CHAMPION
 from app.bundle import MANIFEST, names, sha256, versions
-from app.errors import LOADING, AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound
+from app.errors import LOADING, AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound, quoted
 from app.files import plain
 from app.predictor import Model, load
 from app.signing import Trust
@@ -21,6 +22,7 @@ from app.trial import Limits, Verdict, tried
 log = logging.getLogger("servefn")
 
 Versions = Mapping[str, Model]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class Catalogue:
         champion = self.aliases.get(name, {}).get(CHAMPION)
         return by_version[champion or list(by_version)[-1]]
 
+    def without(self, names: Set[str]) -> Catalogue:
+        """The same but for some models."""
+
+        def others(found: Mapping[str, T]) -> dict[str, T]:
+            return {name: value for name, value in found.items() if name not in names}
+
+        return replace(self, models=others(self.models), aliases=others(self.aliases), plans=others(self.plans))
+
     def planned(self, name: str, said: Traffic) -> Plan:
         """What would follow if that was said of a model's traffic. Raises BundleError."""
         named = {alias: self.models[name][version] for alias, version in self.aliases[name].items()}
@@ -83,6 +93,8 @@ class Repository:
         self._loader = Loader(threads, limits, trust)
         self.catalogue = Catalogue()
         self.loaded = False
+        self.withdrawn: set[str] = set()
+        """Models that are not to be served, though they may be in the directory."""
         self._loading = Lock()
 
     @property
@@ -98,9 +110,10 @@ class Repository:
         that cannot be read, or that holds nothing to serve, changes nothing.
         """
         with self._loading:
-            before = self.catalogue
+            served = self.catalogue
+            before = served.without(self.withdrawn)
             try:
-                found = _catalogue(self.directory, before, self._loader)
+                found = _catalogue(self.directory, before, self._loader, frozenset(self.withdrawn))
             except OSError as error:
                 log.error("cannot read %s: %s", self.directory, error.strerror)
                 found = before
@@ -109,7 +122,7 @@ class Repository:
                 found = replace(before, rejected=found.rejected)
             self.catalogue = found
             self.loaded = True
-            return _changes(before, found)
+            return _changes(served, found)
 
     def get(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
         """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""
@@ -118,6 +131,8 @@ class Repository:
         if by_version is None:
             if not self.loaded:
                 raise NotReady(LOADING)
+            if name in self.withdrawn:
+                raise NotReady(f"Model {quoted(name)} has been unloaded.")
             raise ModelNotFound(name, catalogue.models)
         if alias is not None:
             named = catalogue.aliases.get(name, {})
@@ -181,8 +196,8 @@ class Loader:
         return model
 
 
-def _catalogue(directory: Path, before: Catalogue, loader: Loader) -> Catalogue:
-    there = {name: _published(directory / name) for name in names(directory)}
+def _catalogue(directory: Path, before: Catalogue, loader: Loader, withdrawn: Set[str]) -> Catalogue:
+    there = {name: _published(directory / name) for name in names(directory) if name not in withdrawn}
     paths = [directory / name / version for name, published in there.items() for version in published]
     different = [path for path in paths if not _same(path, before)]
     verdicts = loader.tried(different)

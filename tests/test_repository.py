@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import shutil
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app import aliases
-from app.errors import AliasNotFound, BundleError, NotReady, VersionNotFound
+from app.errors import AliasNotFound, BundleError, Conflict, ModelNotFound, NotReady, VersionNotFound
+from app.keeper import Keeper
 from app.repository import Repository
 
 
@@ -162,3 +164,40 @@ def test_what_changes_no_alias_writes_nothing(models: Path) -> None:
     written = (models / "iris" / "aliases.json").stat()
     aliases.point(models / "iris", "champion", "1")
     assert (models / "iris" / "aliases.json").stat() == written
+
+
+def test_a_model_is_withdrawn_until_it_is_restored(repository: Repository) -> None:
+    keeper = Keeper(repository, lambda _: None, 0)
+    before = repository.get("flights")
+    asyncio.run(keeper.withdraw("iris"))
+    assert list(repository.catalogue.models) == list(repository.catalogue.plans) == ["flights"]
+    with pytest.raises(NotReady, match="'iris' has been unloaded"):
+        repository.get("iris")
+    repository.load()
+    assert list(repository.catalogue.models) == ["flights"]
+    asyncio.run(keeper.restore("iris"))
+    assert repository.get("iris").version == "1"
+    assert repository.get("flights") is before
+
+
+def test_the_last_model_may_be_withdrawn_too(repository: Repository) -> None:
+    keeper = Keeper(repository, lambda _: None, 0)
+    for name in ("iris", "flights"):
+        asyncio.run(keeper.withdraw(name))
+    assert not repository.ready
+    asyncio.run(keeper.restore("iris"))
+    assert list(repository.catalogue.models) == ["iris"]
+
+
+def test_what_cannot_be_withdrawn_or_restored(repository: Repository, models: Path) -> None:
+    keeper = Keeper(repository, lambda _: None, 0)
+    with pytest.raises(ModelNotFound):
+        asyncio.run(keeper.withdraw("irsi"))
+    with pytest.raises(ModelNotFound):
+        asyncio.run(keeper.restore("irsi"))
+    with pytest.raises(Conflict, match="Other processes"):
+        asyncio.run(Keeper(repository, lambda _: None, 0, alone=False).withdraw("iris"))
+    asyncio.run(keeper.withdraw("iris"))
+    (models / "iris" / "1" / "model.onnx").write_bytes(b"")
+    with pytest.raises(Conflict, match="'iris' cannot be served"):
+        asyncio.run(keeper.restore("iris"))

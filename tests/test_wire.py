@@ -34,6 +34,8 @@ from app.protocols.calls import Call, asked, rows, target
 from app.protocols.tables import Reply
 from app.protocols.wire import Host, Need, WireProtocol
 
+NEEDED = {"POST": Scope.PREDICT, "PUT": Scope.ADMIN}
+
 
 def protocol(host: Host) -> WireProtocol:
     def decode(model, content, headers):
@@ -50,7 +52,7 @@ def protocol(host: Host) -> WireProtocol:
 
     found = WireProtocol(
         claims=lambda method, parts: parts[0] == "toy",
-        need=lambda method, parts: Need(Scope.PREDICT, parts[1]) if len(parts) > 1 else None,
+        need=lambda method, parts: Need(NEEDED.get(method, Scope.READ), parts[1]) if len(parts) > 1 else None,
         error=lambda status, code, text: {"toy": f"{int(status)} {code}: {text}"},
     )
     call = Call(host.service, found.refusal, lambda path, _: target(host.service, path["name"]), decode, encode)
@@ -140,6 +142,15 @@ def test_callers_are_known_here_too(toy: Settings) -> None:
         assert "www-authenticate" in answer.headers
         assert client.post("/toy/flights", content=ROW, headers={"x-api-key": "iris-iris"}).status_code == 403
         assert client.post("/toy/iris", content=ROW, headers={"x-api-key": "iris-iris"}).text == "setosa"
+
+
+@pytest.mark.parametrize(("host", "status"), [("0.0.0.0", 403), ("127.0.0.1", 405)])  # noqa: S104
+def test_where_anybody_may_call_nobody_is_admin(toy: Settings, host: str, status: int) -> None:
+    with TestClient(create_app(toy.model_copy(update={"host": host}))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        answer = client.put("/toy/iris")
+        assert (answer.status_code, answer.json()["toy"][:3]) == (status, str(status))
+        assert client.post("/toy/iris", content=ROW).status_code == 200
 
 
 @pytest.mark.usefixtures("toy")

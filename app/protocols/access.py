@@ -99,6 +99,22 @@ class Access:
         return {**operation, "security": security, "responses": {**operation["responses"], **refusals}}
 
 
+@dataclass(frozen=True)
+class Unguarded:
+    """Stands where nobody says who they are and anybody may come: what is for admins is refused."""
+
+    app: ASGIApp
+    protocols: Sequence[WireProtocol]
+
+    async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
+        protocol = claimant(self.protocols, scope["method"], scope["path"]) if scope["type"] == "http" else None
+        need = protocol.need(scope["method"], scope["path"].split("/")[1:]) if protocol else None
+        if protocol and need and need.scope is Scope.ADMIN:
+            await protocol.refusal(Forbidden(ANYBODY))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
 async def nobody() -> None:
     """What admin's operations depend on where anybody could call them. Raises Forbidden."""
     raise Forbidden(ANYBODY)
