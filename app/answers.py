@@ -52,12 +52,15 @@ class Writer:
 
 def _array(output: Output, values: Sequence[Any]) -> Array:
     if isinstance(output, Subset):
-        return np.array([[label in chosen for label in output.classes] for chosen in values], dtype=np.bool_)
+        among = [[label in chosen for label in output.classes] for chosen in values]
+        return np.array(among, dtype=np.bool_).reshape(len(values), len(output.classes))
     if isinstance(output, Ranking):
         kinds = [("label", labels(output.classes).dtype), ("probability", np.float64)]
-        return np.array([[(one["label"], one["probability"]) for one in row] for row in values], dtype=kinds)
+        places = len(values[0]) if values else 0
+        ranked = [[(one["label"], one["probability"]) for one in row] for row in values]
+        return np.array(ranked, dtype=kinds).reshape(len(values), places)
     if output.columns:
-        return np.array([list(row.values()) for row in values])
+        return np.array([list(row.values()) for row in values]).reshape(len(values), len(output.columns))
     return np.array(values, dtype=labels(output.classes).dtype if output.classes else None)
 
 

@@ -92,7 +92,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     app = _fastapi(lifespan)
     app.include_router(native.router(service))
-    app.include_router(operations.router(repository, service.admission, metrics))
+    app.include_router(operations.router(service, metrics))
     trusted = _trusted(entrance, settings)
     app.include_router(admin.router(keeper), dependencies=[] if trusted else [Depends(access.nobody)])
     app.router.routes.extend(route for protocol in protocols for route in protocol.routes)

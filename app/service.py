@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from app.admission import Admission
 from app.answers import Answers
-from app.errors import LOADING, NoDefault, NotReady, ServingError
+from app.errors import LOADING, NoDefault, NotReady, Overloaded, ServingError
 from app.predictor import Model
 from app.repository import Repository
 from app.scheduler import MERGED_ROWS, Scheduler
@@ -40,6 +40,17 @@ class Service:
     max_rows: int
     body_seconds: float
     default_model: str | None = None
+
+    def check(self) -> None:
+        """Raises NotReady or Overloaded if another replica had better be asked."""
+        if not self.repository.ready:
+            raise NotReady(
+                "No model can be served." if self.repository.loaded else "The models are still being loaded."
+            )
+        if self.admission.leaving:
+            raise NotReady("This replica is stopping.")
+        if self.admission.full:
+            raise Overloaded("More is in flight here than is taken.")
 
     def model(self, name: str, version: str | None = None, alias: str | None = None) -> Model:
         """Raises NotReady, ModelNotFound, VersionNotFound or AliasNotFound."""

@@ -204,6 +204,8 @@ def same_arrays(path: Path) -> None:
     for name, values in again.items():
         np.testing.assert_array_equal(values, outputs[name])
         assert values.dtype.kind == outputs[name].dtype.kind
+    for name, values in model.codec.outputs([]).items():
+        assert (len(values), values.ndim) == (0, outputs[name].ndim)
 
 
 def test_a_model_without_a_policy_answers_as_ever(deciding: TestClient, client: TestClient) -> None:

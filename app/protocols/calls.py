@@ -125,6 +125,8 @@ async def answered(service: Service, found: Target, asked: Asked, due: float = i
     `key` is that of the whole request, by which a split decides where rows have none.
     """
     model, split = found
+    if isinstance(asked, Batch) and not asked.rows:  # nothing is asked where a protocol lets that be
+        return Answer(model, _about(asked), model.codec.outputs([]))
     if isinstance(asked, Batch) and not split:
         answers = await service.predict(model, asked.rows, due)
         outputs = model.codec.outputs(model.codec.decided(answers, asked.parameters))

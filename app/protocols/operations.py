@@ -12,11 +12,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.admission import Admission
-from app.errors import NotReady, Overloaded
 from app.metrics import Metrics
 from app.protocols.problem import described
-from app.repository import Repository
+from app.service import Service
 
 STATIC = Path(__file__).parents[1] / "static"
 POLICY = (
@@ -28,7 +26,7 @@ POLICY = (
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def router(repository: Repository, admission: Admission, metrics: Metrics) -> APIRouter:
+def router(service: Service, metrics: Metrics) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/health/live", tags=["health"], summary="The process answers")
@@ -42,12 +40,7 @@ def router(repository: Repository, admission: Admission, metrics: Metrics) -> AP
         responses={503: described("Not yet, not now, or no longer.")},
     )
     async def ready() -> dict[str, bool]:
-        if not repository.ready:
-            raise NotReady("No model can be served." if repository.loaded else "The models are still being loaded.")
-        if admission.leaving:
-            raise NotReady("This replica is stopping.")
-        if admission.full:
-            raise Overloaded("More is in flight here than is taken.")
+        service.check()
         return {"ready": True}
 
     @routes.get("/metrics", tags=["health"], summary="Metrics for Prometheus", response_class=Response)
