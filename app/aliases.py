@@ -5,9 +5,12 @@ The champion answers where a request names no version; without one, the highest 
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
-import tempfile
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,21 +48,38 @@ def point(model: Path, alias: str, version: str | None) -> None:
         raise BundleError(f"there is no model in {model}")
     if version is not None and version not in known:
         raise BundleError(f"model '{model.name}' has no version {quoted(version)}.{choices(version, known)}")
-    before = read(model)
-    after = {name: held for name, held in before.items() if name != alias}
-    if version is not None:
-        after[alias] = version
-    if after != before:
-        write(model / FILE, after)
+    with _alone(model):
+        before = read(model)
+        after = {name: held for name, held in before.items() if name != alias}
+        if version is not None:
+            after[alias] = version
+        if after != before:
+            write(model / FILE, after)
 
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
     """In one step: who reads meanwhile finds the old file or the new one. Raises BundleError."""
     content = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1)
+    written = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        with written.open("xb") as file:
             file.write(content + b"\n")
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
+            file.flush()
+            os.fsync(file.fileno())
+        written.chmod(0o644)
+        written.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            written.unlink()
         raise BundleError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """While others wait: of two who change a file at once, one would take back what the other has done."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -51,3 +51,8 @@ def listing(directory: Path) -> set[str]:
     except OSError as error:
         raise BundleError(f"cannot read {directory.name}: {error.strerror}") from error
     return found
+
+
+def stamped(status: os.stat_result) -> tuple[int, int, int]:
+    """What changes when a file does."""
+    return status.st_mtime_ns, status.st_size, status.st_ino

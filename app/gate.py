@@ -16,8 +16,9 @@ from pathlib import Path
 
 from app.callers import BadKeys, Bucket, Caller, Keys, Limit, Scope, read
 from app.errors import RateLimited, Unauthorized
+from app.files import stamped
 from app.settings import Settings
-from app.tokens import Tokens, stamped
+from app.tokens import Tokens
 
 log = logging.getLogger("servefn")
 
@@ -93,12 +94,15 @@ class Gate:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(SECONDS)
-            await asyncio.to_thread(self.refresh)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:  # a key that is taken back must not hold because of it
+                log.exception("the keys are those from before")
 
     def refresh(self) -> None:
         """Read what has changed. What cannot be read changes nothing, and the log says why."""
         try:
-            if self.file and stamped(self.file) != self._stamp:
+            if self.file and stamped(self.file.stat()) != self._stamp:
                 self._read()
                 log.info("the keys were read again")
         except (OSError, BadKeys, UnicodeDecodeError) as error:
@@ -112,7 +116,7 @@ class Gate:
     def _read(self) -> None:
         texts = [self.text] if self.text else []
         if self.file:
-            self._stamp = stamped(self.file)  # before it is read: if it changes meanwhile it is read again
+            self._stamp = stamped(self.file.stat())  # before it is read: if it changes meanwhile it is read again
             texts.append(self.file.read_text(encoding="utf-8"))
         self._keys = read(texts, self.limit)
 

@@ -25,17 +25,20 @@ class Keeper:
     """Whether no other process serves beside this one."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def reload(self) -> Changes:
-        """One at a time, and off the event loop: no answer waits for a model that is being loaded."""
+    async def reload(self, *, again: bool = False) -> Changes:
+        """One at a time, and off the event loop: no answer waits for a model that is being loaded.
+
+        With `again` bundles that were rejected are tried once more though nothing has changed.
+        """
         async with self._turn:
-            changes = await asyncio.to_thread(self.repository.load)
+            changes = await asyncio.to_thread(self.repository.load, again=again)
             self.serving(self.repository.catalogue)
             return changes
 
     async def restore(self, name: str) -> None:
         """Look at the directory, for one model above all. Raises ModelNotFound; Conflict if it cannot be served."""
         self.repository.withdrawn.discard(name)
-        changes = await self.reload()
+        changes = await self.reload(again=True)
         if name in self.repository.catalogue.models:
             return
         if reasons := [one.reason for one in changes.rejected if one.name == name]:
@@ -64,7 +67,7 @@ class Keeper:
 
     async def _keep(self, ready: Callable[[], None]) -> None:
         seen = await self._fingerprint()
-        await self.reload()
+        await self._follow()
         if self.repository.ready:
             ready()
         while self.seconds:
@@ -72,7 +75,13 @@ class Keeper:
             now = await self._fingerprint()
             if now != seen:
                 seen = now
-                await self.reload()
+                await self._follow()
+
+    async def _follow(self) -> None:
+        try:
+            await self.reload()
+        except Exception:  # the next look must come, whatever it was
+            log.exception("what is served is not shown, or not what is in %s", self.repository.directory)
 
     async def _fingerprint(self) -> int | None:
         try:

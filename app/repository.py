@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -13,25 +13,17 @@ from app import aliases, traffic
 from app.aliases import CHAMPION
 from app.bundle import MANIFEST, names, sha256, versions
 from app.errors import LOADING, AliasNotFound, BundleError, ModelNotFound, NotReady, VersionNotFound, quoted
-from app.files import plain
-from app.predictor import Model, load
+from app.files import plain, stamped
+from app.loader import Loader, Rejected, stamp
+from app.predictor import Model
 from app.signing import Trust
 from app.traffic import Plan, Traffic
-from app.trial import Limits, Verdict, tried
+from app.trial import Limits
 
 log = logging.getLogger("servefn")
 
 Versions = Mapping[str, Model]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A bundle, or with no version a model's file of aliases or of traffic, that is not served, and why."""
-
-    name: str
-    version: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,17 @@ class Catalogue:
         named = {alias: self.models[name][version] for alias, version in self.aliases[name].items()}
         return traffic.plan(said, self.default(name), named)
 
+    def check(self, name: str, said: Traffic) -> None:
+        """Raises BundleError if that cannot be said of a model's traffic, or if nothing would follow."""
+        self.planned(name, said)
+        answers = self.default(name).version
+        for alias, share in (*said.split.items(), *said.shadow.items()):
+            if share and self.aliases[name][alias] == answers:
+                raise BundleError(
+                    f"the alias '{alias}' names version {answers}, which answers where none is named; "
+                    f"have '{CHAMPION}' name another version first"
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
@@ -102,16 +105,19 @@ class Repository:
         """Whether there is a model to serve and none left to load."""
         return self.loaded and bool(self.catalogue.models)
 
-    def load(self) -> Changes:
+    def load(self, *, again: bool = True) -> Changes:
         """Look at the directory: load what is new, drop what is gone, keep what is the same. Not for an event loop.
 
         Requests that have begun keep their model; those that follow find the new ones, from one moment to the next.
         A bundle that fails is logged and left out, and what was served under its version before still is. A directory
-        that cannot be read, or that holds nothing to serve, changes nothing.
+        that cannot be read, or that holds nothing to serve, changes nothing. With `again` bundles that failed are tried
+        once more though they are what they were: the fault may have been this machine's.
         """
         with self._loading:
             served = self.catalogue
             before = served.without(self.withdrawn)
+            if again:
+                self._loader.forget()
             try:
                 found = _catalogue(self.directory, before, self._loader, frozenset(self.withdrawn))
             except OSError as error:
@@ -146,10 +152,10 @@ class Repository:
         return by_version[version]
 
     def fingerprint(self) -> int:
-        """A number that changes when a bundle comes or goes, an alias moves, or a share changes."""
-        patterns = (f"*/*/{MANIFEST}", f"*/{aliases.FILE}", f"*/{traffic.FILE}")
-        files = (path for pattern in patterns for path in self.directory.glob(pattern))
-        return hash(frozenset((str(path), path.stat().st_mtime_ns, path.stat().st_ino) for path in files))
+        """A number that changes when a file of a bundle comes, goes or changes, an alias moves, or a share changes."""
+        bundles = {str(path): stamp(path) for path in _paths(self.directory)}
+        said = [path for file in (aliases.FILE, traffic.FILE) for path in self.directory.glob(f"*/{file}")]
+        return hash((frozenset(bundles.items()), frozenset((str(path), stamped(path.stat())) for path in said)))
 
 
 def _changes(before: Catalogue, after: Catalogue) -> Changes:
@@ -168,40 +174,9 @@ def _names(models: Iterable[Model]) -> tuple[str, ...]:
     return tuple(sorted(f"{model.name}/{model.version}" for model in models))
 
 
-@dataclass(frozen=True)
-class Loader:
-    """How bundles are loaded."""
-
-    threads: int | None
-    limits: Limits | None
-    trust: Trust | None
-
-    def tried(self, paths: Sequence[Path]) -> Mapping[Path, Verdict]:
-        return tried(paths, self.limits, self.trust) if self.limits else {}
-
-    def load(self, path: Path, verdict: Verdict | None) -> Model | Rejected:
-        name, version = path.parent.name, path.name
-        try:
-            if verdict and verdict.reason:
-                raise BundleError(verdict.reason)
-            model = load(path, self.threads, trust=self.trust, digest=verdict.digest if verdict else None)
-        except BundleError as error:
-            log.error("not served: %s version %s: %s", name, version, error)
-            return Rejected(name, version, str(error))
-        except Exception as error:  # whatever is in a bundle, the others are served
-            log.exception("not served: %s version %s", name, version)
-            return Rejected(name, version, f"it cannot be loaded ({type(error).__name__})")
-        milliseconds = 1000 * model.load_seconds
-        log.info("loaded and replayed: %s version %s, sha256 %.12s, %.0f ms", name, version, model.digest, milliseconds)
-        return model
-
-
 def _catalogue(directory: Path, before: Catalogue, loader: Loader, withdrawn: Set[str]) -> Catalogue:
-    there = {name: _published(directory / name) for name in names(directory) if name not in withdrawn}
-    paths = [directory / name / version for name, published in there.items() for version in published]
-    different = [path for path in paths if not _same(path, before)]
-    verdicts = loader.tried(different)
-    loaded = {path: loader.load(path, verdicts.get(path)) for path in different}
+    paths = [path for path in _paths(directory) if path.parent.name not in withdrawn]
+    loaded = loader.loaded([path for path in paths if not _same(path, before)])
     rejected = [one for one in loaded.values() if isinstance(one, Rejected)]
     models: dict[str, dict[str, Model]] = {}
     for path in paths:
@@ -216,6 +191,11 @@ def _catalogue(directory: Path, before: Catalogue, loader: Loader, withdrawn: Se
     found = Catalogue(models, named)
     plans = {name: _plan(directory / name, before.plans.get(name, Plan()).said, found, rejected) for name in models}
     return replace(found, rejected=tuple(rejected), plans=plans)
+
+
+def _paths(directory: Path) -> list[Path]:
+    """The published bundles."""
+    return [directory / name / version for name in names(directory) for version in _published(directory / name)]
 
 
 def _published(model: Path) -> list[str]:

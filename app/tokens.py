@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from app.callers import BadKeys, Caller, Limit, listed
 from app.extras import jwt
+from app.files import stamped
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 """Signatures by a private key that only the issuer has. No `none`, and no HS256, whose secret would be shared."""
@@ -90,7 +91,7 @@ class Tokens:
                 return
             self._asked, self._missed = now, False
             self._replace(_fetched(self.source))
-        elif (stamp := stamped(Path(self.source))) != self._stamp:
+        elif (stamp := stamped(Path(self.source).stat())) != self._stamp:
             self._stamp = stamp
             self._replace(Path(self.source).read_bytes())
 
@@ -131,12 +132,6 @@ def parsed(document: bytes) -> dict[str, Public]:
     if not keys:
         raise BadKeys(f"the JWKS has no key for {', '.join(ALGORITHMS)}")
     return keys
-
-
-def stamped(path: Path) -> tuple[int, ...]:
-    """What changes when a file does. Raises OSError."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _caller(claims: Mapping[str, Any], limit: Limit | None) -> Caller:

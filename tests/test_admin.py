@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import aliases
+from app.errors import BundleError
+from app.keeper import Keeper
 from app.main import create_app
+from app.repository import Catalogue, Repository
 from app.settings import Settings
 from tests.test_cli import SERVEFN, serving
 from tests.test_native import IRIS, body
@@ -87,6 +92,7 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     answer = client.put(f"/admin/models/{path}", json={"version": version})
     assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert not answer.json()["detail"].endswith("..")
     assert not (models / "iris" / "aliases.json").exists()
 
 
@@ -107,6 +113,60 @@ def test_a_directory_that_is_watched_needs_no_call(models: Path) -> None:
         until(lambda: answered(client)["version"] == "1")
         shutil.rmtree(models / "iris" / "2")
         until(lambda: "2" not in client.get("/models/iris").json()["versions"])
+
+
+def test_a_bundle_that_is_copied_file_by_file_is_served_when_it_is_whole(models: Path) -> None:
+    with TestClient(create_app(Settings(models=models, watch_seconds=0.05))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        (models / "iris" / "2").mkdir()
+        for name in ("model.json", "replay.json"):
+            shutil.copy(models / "iris" / "1" / name, models / "iris" / "2")
+            until(lambda: len(client.get("/models").json()["rejected"]) == 1)
+        shutil.copy(models / "iris" / "1" / "model.onnx", models / "iris" / "2")
+        until(lambda: answered(client)["version"] == "2")
+
+
+def test_the_directory_is_watched_on_after_a_look_that_failed(models: Path) -> None:
+    repository = Repository(models)
+    seen: list[Catalogue] = []
+
+    def serving(catalogue: Catalogue) -> None:
+        seen.append(catalogue)
+        1 // (len(seen) - 1)
+
+    async def keep() -> None:
+        async with Keeper(repository, serving, 0.02).keeping(lambda: None):
+            async with asyncio.timeout(20):
+                while not seen:
+                    await asyncio.sleep(0.01)
+                copy(models, "2")
+                while repository.get("iris").version != "2":
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(keep())
+
+
+def test_aliases_that_move_at_once_all_do(models: Path) -> None:
+    names = [f"a{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: aliases.point(models / "iris", name, "1"), names))
+    assert set(aliases.read(models / "iris")) == set(names)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(models: Path) -> None:
+    (models / "iris" / "aliases.json").mkdir()
+    before = sorted((models / "iris").iterdir())
+    with pytest.raises(BundleError, match="Is a directory"):
+        aliases.write(models / "iris" / "aliases.json", {})
+    assert sorted((models / "iris").iterdir()) == before
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # where nobody may, no more is read either
+def test_a_body_has_its_limit_here_too(models: Path, host: str) -> None:
+    with TestClient(create_app(Settings(models=models, host=host))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        answer = client.put("/admin/models/iris/traffic", content=iter([b" " * 10_000] * 100))
+        assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

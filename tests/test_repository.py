@@ -201,3 +201,27 @@ def test_what_cannot_be_withdrawn_or_restored(repository: Repository, models: Pa
     (models / "iris" / "1" / "model.onnx").write_bytes(b"")
     with pytest.raises(Conflict, match="'iris' cannot be served"):
         asyncio.run(keeper.restore("iris"))
+
+
+def test_a_bundle_that_was_rejected_is_not_tried_again_before_it_changes(
+    repository: Repository, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = add(models, "2") / "model.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(b"")
+
+    def tries() -> int:
+        found = sum(record.getMessage().startswith("not served") for record in caplog.records)
+        caplog.clear()
+        return found
+
+    (rejected,) = repository.load().rejected
+    assert tries() == 1
+    assert (repository.load(again=False).rejected, tries()) == ((rejected,), 0)
+    assert (repository.load().rejected, tries()) == ((rejected,), 1)  # who asks for it gets it
+    graph.write_bytes(whole[:-1])
+    assert (len(repository.load(again=False).rejected), tries()) == (1, 1)
+    graph.write_bytes(whole)
+    assert repository.load(again=False).loaded == ("iris/2",)
+    shutil.rmtree(models / "iris" / "2")
+    assert repository.load(again=False).rejected == ()

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
-from app import load, remote, traffic
+from app import aliases, load, remote, traffic
 from app.decision import Parameter, Policy, Rule
 from app.errors import BundleError
 from app.main import create_app
@@ -295,6 +295,21 @@ def test_what_was_learned_may_differ() -> None:
 def test_no_share_and_the_champion_itself_are_no_split(share: float, other: Model) -> None:
     found = plan(Traffic(split={"challenger": share}, shadow={"challenger": share}), ONE, {"challenger": other})
     assert (found.split, found.shadows) == (None, ())
+
+
+@pytest.mark.parametrize("kind", ["split", "shadow"])
+def test_a_share_for_the_version_that_answers_anyway_is_refused(rivals: Path, kind: str) -> None:
+    aliases.write(rivals / "iris" / aliases.FILE, {"challenger": "2"})  # without a champion the highest answers
+    with TestClient(create_app(Settings(models=rivals))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        url = "/admin/models/iris/traffic"
+        answer = client.put(url, json={kind: {"challenger": 0.1}})
+        assert (answer.status_code, answer.json()["error"]) == (409, "conflict")
+        assert "'challenger' names version 2, which answers where none is named" in answer.json()["detail"]
+        assert not (rivals / "iris" / traffic.FILE).exists()
+        assert client.put(url, json={kind: {"challenger": 0}}).status_code == 200
+        client.put("/admin/models/iris/aliases/champion", json={"version": "1"})
+        assert client.put(url, json={kind: {"challenger": 0.1}}).status_code == 200
 
 
 def test_a_file_that_is_watched_needs_no_call(rivals: Path) -> None:

@@ -32,13 +32,14 @@ from app.codec import Batch
 from app.decision import Policy
 from app.errors import FAILED, InternalError, Overloaded, ServingError
 from app.formats.json import columnar, keyed, online
+from app.loader import Rejected
 from app.predictor import Model
 from app.protocols import body
 from app.protocols.coding import PAYS
 from app.protocols.lines import Stream
 from app.protocols.problem import described, problem
 from app.protocols.tables import Reply, Tables, packed
-from app.repository import Catalogue, Rejected
+from app.repository import Catalogue
 from app.service import Service
 from app.signature import Feature, Kind, Output
 from app.traffic import Split, Traffic
