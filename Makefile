@@ -9,16 +9,17 @@ DURATION ?= 15s
 ROUNDS ?= 5
 MINUTES ?= 10
 SECONDS ?= 2
+EXAMPLES ?= 10000
 CHROMIUM ?= chromium
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz parity picture
+.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz fuzz-guided fuzz-document parity picture
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime ## Serve the committed models on 127.0.0.1:$(PORT)
 	$(BIN)/servefn serve --models models --port $(PORT)
@@ -65,6 +66,12 @@ profile: .venv/dev ## Where the time of a request goes, stage by stage
 
 fuzz: .venv/dev ## Throw bytes that nobody meant at all that takes some, for SECONDS
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+fuzz-guided: .venv/dev ## The same, led by the code that each execution reaches (atheris; Linux on x86-64)
+	$(BIN)/python -m tests.fuzz.guided --seconds $(SECONDS)
+
+fuzz-document: .venv/dev ## Ask a real server EXAMPLES of all that /openapi.json allows and forbids (schemathesis)
+	$(BIN)/python -m tests.fuzz.document --examples $(EXAMPLES)
 
 parity: .venv/dev ## Export some 700 models and hold each bundle against its original: an hour; writes docs/parity.*
 	$(BIN)/python -m tests.matrix

@@ -107,11 +107,14 @@ class Metrics:
         self._requests.labels(name, version, error.code).inc()
 
     def serving(self, catalogue: Catalogue) -> None:
-        """Say what is served now; the counters of each model start at zero rather than with its first request."""
+        """Say what is served now; counters of models and shadows start at zero rather than with the first request."""
         self._features.forget()
         self._served.forget()
         self._served.show(catalogue)
         self._series = {model: self._find(model) for model in catalogue}
+        for plan in catalogue.plans.values():
+            for shadow in plan.shadows:
+                self._shadows.begin(shadow)
 
     def running(self, requests: int) -> None:
         """Say how many requests wait for a run or are in one."""
@@ -249,6 +252,12 @@ class _Shadows:
             buckets=DIFFERENCES,
             registry=registry,
         )
+
+    def begin(self, shadow: Shadow) -> None:
+        """Count from zero, so that the first row shows as a rise."""
+        names = *_names(shadow.champion), shadow.challenger.version
+        for series in (self._rows, self._flips, self._dropped, self._failed, self._difference):
+            series.labels(*names)
 
     def compared(self, shadow: Shadow, found: Comparison) -> None:
         names = *_names(shadow.champion), shadow.challenger.version

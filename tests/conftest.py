@@ -37,6 +37,11 @@ def rival(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rivals(models: Path, rival: Path) -> Path:
     """The committed models, and a challenger of iris."""
+    return challenged(models, rival)
+
+
+def challenged(models: Path, rival: Path) -> Path:
+    """The models, with the rival as the challenger of iris."""
     shutil.copytree(rival, models / "iris" / "2")
     aliases.write(models / "iris" / aliases.FILE, {"champion": "1", "challenger": "2"})
     return models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from app import traffic
 from app.main import create_app
 from app.metrics import ANSWERED
 from app.protocols.statuses import STATUSES
 from app.settings import Settings
-from tests.conftest import MODELS
+from app.traffic import Traffic
+from tests.conftest import MODELS, challenged
 from tests.test_native import IRIS
 from tests.waiting import until
 
@@ -35,9 +38,11 @@ ELSEWHERE = {"instance", "job", "le"}
 
 
 @pytest.fixture(scope="module")
-def exposed() -> Mapping[str, set[str]]:
+def exposed(rival: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
     """The name of every series that a service in use exposes, with its labels."""
-    with TestClient(create_app(Settings(models=MODELS))) as client:
+    models = challenged(shutil.copytree(MODELS, tmp_path_factory.mktemp("deployed") / "models"), rival)
+    traffic.save(models / "iris", Traffic(shadow={"challenger": 1.0}))
+    with TestClient(create_app(Settings(models=models))) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         client.post("/models/iris/predict", json={"instances": [IRIS]})
         until(lambda: "servefn_feature_psi{" in client.get("/metrics").text)

@@ -109,6 +109,13 @@ def test_no_answer_is_touched(client: TestClient) -> None:
     assert client.post(url, json={"instances": ROWS}).content == one.content
 
 
+def test_all_is_counted_from_zero(client: TestClient) -> None:
+    names = [f"servefn_shadow_{name}" for name in ("rows_total", "flips_total", "dropped_total", "failed_total")]
+    until(lambda: ("servefn_shadow_rows_total", *NAMES) in samples(client))
+    found = samples(client)
+    assert [found.get((name, *NAMES)) for name in (*names, "servefn_shadow_difference_count")] == [0] * 5
+
+
 def test_direct_requests_are_shadowed_too(rivals: Path) -> None:
     traffic.save(rivals / "iris", ALL)
     with serving(SERVEFN_MODELS=str(rivals)) as (_, address):
