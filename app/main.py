@@ -43,6 +43,7 @@ from app.service import Observer, Service
 from app.settings import Settings
 from app.shadow import Shadowing
 from app.signing import trusted
+from app.statistics import Statistics
 from app.tracing import tracing
 from app.trial import Limits
 
@@ -69,13 +70,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     metrics = Metrics()
     traced = tracing()
     readers = [*([traced.read] if traced else []), *([record.access] if settings.access_log else [])]
-    observers: list[Observer] = [metrics, Noting()] if readers else [metrics]
+    statistics = Statistics()
+    observers: list[Observer] = [metrics, statistics, *([Noting()] if readers else [])]
     service = _service(settings, repository, observers)
     shadowing = Shadowing(metrics, lambda: service.admission.busy)
-    display = Display(service, metrics, shadowing, Drift() if settings.drift else None)
+    display = Display(service, metrics, statistics, shadowing, Drift() if settings.drift else None)
     keeper = Keeper(repository, display.serving, _look(settings), alone=settings.workers == 1)
 
-    protocols = _protocols(settings, service, keeper, entrance)
+    protocols = _protocols(settings, service, keeper, statistics, entrance)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -125,11 +127,14 @@ def _trusted(entrance: Gate | None, settings: Settings) -> bool:
     return False
 
 
-def _protocols(settings: Settings, service: Service, keeper: Keeper, entrance: Gate | None) -> Sequence[WireProtocol]:
+def _protocols(
+    settings: Settings, service: Service, keeper: Keeper, statistics: Statistics, entrance: Gate | None
+) -> Sequence[WireProtocol]:
     """Those that are on beside the native one."""
     host = Host(
         service=service,
         keeper=keeper,
+        statistics=statistics,
         gate=entrance,
         address=settings.host,
         grpc_port=settings.grpc_port,
@@ -163,12 +168,14 @@ class Display:
 
     service: Service
     metrics: Metrics
+    statistics: Statistics
     shadowing: Shadowing
     drift: Drift | None
 
     def serving(self, catalogue: Catalogue) -> None:
         """To be called when other models are served."""
         self.metrics.serving(catalogue)
+        self.statistics.serving(catalogue)
         self.shadowing.serving(catalogue)
         if self.drift:
             self.drift.serving(catalogue)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,19 @@ from app.uncertainty import PROBABILITIES, region
 _TYPES = {"tensor(double)": np.float64, "tensor(string)": np.object_}
 
 
+class Runs:
+    """How many runs went well, and how long they took; counted by many threads."""
+
+    def __init__(self) -> None:
+        self.count, self.seconds = 0, 0.0
+        self._lock = Lock()
+
+    def add(self, seconds: float) -> None:
+        with self._lock:
+            self.count += 1
+            self.seconds += seconds
+
+
 class Model:
     """A loaded bundle. Stateless: an answer depends on its row alone, so one Model may serve many threads."""
 
@@ -43,6 +57,8 @@ class Model:
         """About what a row costs in a small batch, as `load` measured it."""
         self.load_seconds = 0.0
         """How long `load` took."""
+        self.runs = Runs()
+        """How often it has run since `load` was done with it."""
         self.watch: Callable[[Tensors], None] | None = None
         """Told of the tensors of each run that went well, once there is somebody to tell."""
         self.shadow: Callable[[Tensors, Tensors], None] | None = None
@@ -58,10 +74,12 @@ class Model:
         Numbers are [rows] or [rows, columns]; labels are the classes themselves. `parameters` are those of the
         decision, where they are to be others than the policy's, and must be valid. Raises PredictionFailed.
         """
+        started = time.perf_counter()
         try:
             answers = dict(zip(self._outputs, self._session.run(self._outputs, tensors), strict=True))
         except Exception as error:  # onnxruntime's errors share no other base
             raise PredictionFailed(f"Model '{self.name}' version {self.version} failed to run.") from error
+        self.runs.add(time.perf_counter() - started)
         if self.watch:
             self.watch(tensors)
         for name, classes in self._classes.items():
@@ -110,6 +128,7 @@ def load(
     model = Model(bundle, threads)
     replay(model, bundle)
     model.seconds_per_row = _seconds(model, bundle.replay.instances) / len(bundle.replay.instances)
+    model.runs = Runs()
     model.load_seconds = time.perf_counter() - started
     return model
 

@@ -32,7 +32,7 @@ LEVELS = [
     ["app.scheduler", "app.trial"],
     ["app.loader"],
     ["app.repository"],
-    ["app.service", "app.keeper", "app.shadow"],
+    ["app.service", "app.keeper", "app.shadow", "app.statistics", "app.inference_body"],
     ["app.drift"],
     ["app.metrics", "app.record", "app.protocols.statuses", "app.protocols.coding"],
     ["app.tracing", "app.protocols.body", "app.protocols.negotiation"],

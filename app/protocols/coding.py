@@ -65,7 +65,10 @@ def unfolded(coding: bytes) -> Unfolded:
 
 _READ = ["gzip", "deflate", *(["zstd"] if zstd else [])]
 
-WRITERS: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda content: gzip.compress(content, 1, mtime=0)}
+WRITERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda content: gzip.compress(content, 1, mtime=0),
+    "deflate": lambda content: zlib.compress(content, 1),
+}
 """Content coding -> how an answer is packed in it, the preferred one first."""
 
 if zstd:

@@ -26,6 +26,7 @@ from app.protocols.problem import headers
 from app.protocols.statuses import plain
 from app.repository import Catalogue
 from app.service import Service
+from app.statistics import Statistics
 
 SOLE = ""
 """In place of a model's name: the one that answers where a path names none."""
@@ -53,6 +54,7 @@ class Host:
 
     service: Service
     keeper: Keeper
+    statistics: Statistics
     gate: Gate | None
     address: str
     grpc_port: int | None
