@@ -8,7 +8,8 @@ import io
 import json
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,13 @@ ROWS: list[dict[str, Any]] = [{"id": f"k{number}", **GOOD, "length (cm)": number
 LIMIT = 10**6
 """Bytes that a body may unfold to."""
 
-SERVED = {b"200", b"400", b"404", b"405", b"406", b"408", b"413", b"415", b"422", b"503", b"504"}
+SERVED = {b"200", b"400", b"403", b"404", b"405", b"406", b"408", b"413", b"415", b"422", b"503", b"504"}
+
+PATIENCE = 0.01
+"""Seconds in which an answer comes that a thread works on, where one comes at all."""
+
+PLACES = defaultdict(lambda: "1", name="iris", model="iris", model_name="iris")
+"""What stands for the names in the document's paths."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +104,14 @@ def codings() -> Target:
 
 def http() -> Target:
     """A connection: whatever comes, the answers are ours, and what is said of a failure is not that it is our own."""
-    app = create_app(Settings(models=MODELS, load_seconds=0))
+    elsewhere = "192.0.2.1"  # where anybody may call nobody is an admin: the models stay as they are
+    app = create_app(Settings(models=MODELS, load_seconds=0, host=elsewhere))
     assert isinstance(app, Predictions)
     app._repository.load()
     row = b'{"sepal_length":5.1,"sepal_width":3.5,"petal_length":1.4,"petal_width":0.2}'
 
     def post(path: bytes, kind: bytes, content: bytes, *headers: bytes) -> bytes:
-        head = [b"POST /models/iris/%b HTTP/1.1" % path, b"host: x", b"content-type: " + kind, *headers]
-        return b"\r\n".join([*head, b"content-length: %d" % len(content), b"", content])
+        return request("POST", b"/models/iris/" + path, kind, content, *headers)
 
     body = b'{"instances":[%b]}' % row
     keyed = b'{"instances":[{"key":"a",%b]}' % row[1:]
@@ -118,16 +125,43 @@ def http() -> Target:
         b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n" + chunked,
         b"GET /models HTTP/1.1\r\nhost: x\r\n\r\nGET /metrics HTTP/1.1\r\nhost: x\r\n\r\n",
         b"PUT /admin/models/irsi/aliases/x HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n{1}",
+        *documented(app),
     ]
 
     def take(contents: Sequence[bytes]) -> None:
         for content in contents:
-            written = b"".join(asyncio.run(converse(app, content, patience=0)).written)
+            written = b"".join(asyncio.run(converse(app, content, patience=PATIENCE)).written)
             statuses = {part[:3] for part in written.split(b"HTTP/1.1 ")[1:]}
             if strange := statuses - SERVED - {b"100", b"426", b"431", b"404"}:
                 raise AssertionError(f"answered by {strange}")
 
     return Target("http", seeds, take)
+
+
+def request(method: str, path: bytes, kind: bytes, content: bytes, *headers: bytes) -> bytes:
+    said = [b"content-type: " + kind, *headers, b"content-length: %d" % len(content)] if kind else headers
+    return b"\r\n".join([b"%b %b HTTP/1.1" % (method.encode(), path), b"host: x", *said, b"", content])
+
+
+def documented(app: Predictions) -> Iterator[bytes]:
+    """Each example of a body in the document, under whatever protocol, and each operation without one."""
+    answer = b"".join(asyncio.run(converse(app, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")).written)
+    document = json.loads(answer.partition(b"\r\n\r\n")[2])
+    for path, operations in document["paths"].items():
+        place = path.format_map(PLACES).encode()
+        for method, operation in operations.items():
+            for kind, content in operation.get("requestBody", {"content": {"": {}}})["content"].items():
+                for example in examples(document, content):
+                    yield request(method.upper(), place, kind.encode(), example)
+
+
+def examples(document: Any, content: Any) -> list[bytes]:
+    """The examples of one media type, or nothing as the only one."""
+    schema = content.get("schema", {})
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    found = [content["example"]] if "example" in content else schema.get("examples", [""])
+    return [each.encode() if isinstance(each, str) else json.dumps(each).encode() for each in found]
 
 
 def bundles() -> Target:
