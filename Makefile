@@ -90,7 +90,7 @@ picture: .venv/dev ## Take the picture of a report, docs/report.png, with CHROMI
 	  file://$(CURDIR)/build/picture.html
 
 lock: .venv/dev ## Pin every dependency anew, with hashes
-	$(COMPILE) pyproject.toml --extra export --extra arrow --extra auth --extra otel --extra signing --extra zstd --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra export --extra arrow --extra auth --extra client --extra otel --extra signing --extra zstd --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt

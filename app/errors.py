@@ -20,8 +20,11 @@ ServingError
 ├── NotReady                 models are still being loaded and replayed
 ├── Overloaded               more is in flight than this replica takes; another one, or a second later, will
 ├── DeadlineExceeded         the client's own deadline passed before its rows were run
-└── InternalError            a bug, ours or a bundle's; the log says which
-    └── PredictionFailed     the graph failed on rows that the contract accepts
+├── InternalError            a bug, ours or a bundle's; the log says which
+│   └── PredictionFailed     the graph failed on rows that the contract accepts
+└── CallFailed               between a client and the service; raised by app.client, never by a server
+    ├── Unreachable          nobody answered, or the connection broke
+    └── UnexpectedAnswer     what answered is not servefn, or not a part of it that this client knows
 """
 
 from __future__ import annotations
@@ -178,6 +181,24 @@ FAILED = "servefn failed; its log says how."
 
 class PredictionFailed(InternalError):
     code = "prediction_failed"
+
+
+class CallFailed(ServingError):
+    code = "call_failed"
+
+
+class Unreachable(CallFailed):
+    code = "unreachable"
+
+
+class UnexpectedAnswer(CallFailed):
+    """`status` is that of HTTP: the only thing that is known for certain of an answer that another gave."""
+
+    code = "unexpected_answer"
+
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 def quoted(text: str, limit: int = 80) -> str:

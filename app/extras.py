@@ -29,6 +29,7 @@ class Extra:
         return found
 
 
+httpx: Any = Extra("httpx")
 jwt: Any = Extra("jwt")
 pyarrow: Any = Extra("pyarrow")
 parquet: Any = Extra("pyarrow.parquet", package="pyarrow")  # a look at the module itself would import the package

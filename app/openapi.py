@@ -19,12 +19,17 @@ from app.traffic import VERSION, Split
 
 _REFUSALS = {
     "400": "The body is not what its content type says.",
+    "401": "The caller has to be known, and is not.",
+    "403": "The caller may not do this.",
     "404": "There is no such model or version.",
     "406": "None of the accepted types is one that is written.",
+    "408": "The body did not come in time.",
     "413": "The body or the number of rows is over its limit.",
     "415": "The content type or encoding is not one that is read.",
     "422": "The rows break the contract; `faults` lists everything that is wrong.",
-    "503": "The models are still being loaded.",
+    "429": "More requests than the caller may make. `Retry-After` says when to come again.",
+    "503": "The models are still being loaded, or more is in flight than is taken.",
+    "504": "The time that the client gave was over.",
 }
 
 _KEY_FIELD = "Where the rows carry their key, in formats whose body has no place to say so: all but JSON."
@@ -150,7 +155,7 @@ def _examples(model: Model, *, keyed: bool) -> list[dict[str, Any]]:
 def _online(model: Model, max_rows: int) -> Schema:
     row, answer = schema.example(model.signature), _answer(model)
     request = {INSTANCES: _rows(schema.row(model.signature), max_rows), **_adjustable(model)}
-    response = {**_constants(model.identity), **_effective(model), "predictions": _list(schema.answer(model.signature))}
+    response = {**_identity(model), **_effective(model), "predictions": _list(schema.answer(model.signature))}
     example = online(model, None, [answer])
     return {
         _component(model, "Request"): {
@@ -170,7 +175,7 @@ def _keyed(model: Model, max_rows: int) -> Schema:
     }
     error = schema.closed({key: schema.KEY, "error": {"type": "string"}, "faults": _list(_ref("Fault"))})
     response = {
-        **_constants(model.identity),
+        **_identity(model),
         **_effective(model),
         "predictions": _list(schema.answer(model.signature, key)),
         "errors": _list(error),
@@ -197,9 +202,10 @@ def _divided(split: Split, schemas: Schema) -> Schema:
 
 def _versioned(split: Split, whole: Schema) -> Schema:
     fields, (example,) = whole["properties"], whole["examples"]
-    version = {"enum": [split.champion.version, split.challenger.version], "description": "Who answered the row."}
+    version = {"type": "string", "description": "Who answered the row.", "examples": [split.champion.version]}
     row = schema.closed({VERSION: version, **fields["predictions"]["items"]["properties"]})
-    note = schema.closed({name: {"const": value} for name, value in split.note.items()})
+    kinds = {name: "number" if name == "share" else "string" for name in split.note}
+    note = schema.closed({name: {"type": kind} for name, kind in kinds.items()})
     rows = [{VERSION: split.champion.version, **answer} for answer in example["predictions"]]
     return {
         **schema.closed({**fields, "split": note, "predictions": _list(row)}),
@@ -250,5 +256,7 @@ def _rows(row: Schema, max_rows: int) -> Schema:
     return {**_list(row), "minItems": 1, "maxItems": max_rows}
 
 
-def _constants(values: dict[str, str]) -> Schema:
-    return {name: {"const": value} for name, value in values.items()}
+def _identity(model: Model) -> Schema:
+    """Who answers. Versions come and go, and a client that was made from this document goes on."""
+    said = {name: {"type": "string", "examples": [value]} for name, value in model.identity.items()}
+    return {**said, "model": {"const": model.name}}

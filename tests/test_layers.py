@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     ["app.platforms"],
     ["app.errors", "app.settings", "app.cpu", "app.extras", "app.pulse", "app.logs", "app.patience"],
-    ["app.callers", "app.files"],
-    ["app.tokens"],
-    ["app.gate"],
+    ["app.callers", "app.files", "app.client.answers", "app.client.batch", "app.client.failure"],
+    ["app.tokens", "app.client.core"],
+    ["app.gate", "app.client"],
     ["app.decision", "app.uncertainty", "app.signing"],
     ["app.signature"],
     ["app.admission", "app.parity", "app.bundle", "app.words", "app.answers"],
@@ -66,6 +66,7 @@ ONLY = {
     "starlette": ["app.protocols", "app.main", "app.record"],
     "prometheus_client": ["app.metrics"],
     "asyncio": [
+        "app.client.core",
         "app.gate",
         "app.scheduler",
         "app.service",
@@ -82,6 +83,7 @@ ONLY = {
     "onnx": ["export"],
     "pandas": ["export"],
     "joblib": ["export"],
+    "httpx": ["app.extras"],
     "jwt": ["app.extras"],
     "pyarrow": ["app.extras"],
     "backports": ["app.extras"],

@@ -23,12 +23,13 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+HERE = "http://127.0.0.1:8000"
 ELSEWHERE = {"make run", "make test", "make image", "docker compose up --scale api=3"}
 """Run by the fixture below, by whoever runs this, and by the end-to-end test."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
 def commands() -> Iterator[tuple[str, str]]:
@@ -70,11 +71,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_python_runs_and_answers_as_shown(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_runs_and_answers_as_shown(workplace: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workplace)
     names: dict[str, object] = {}
     for block in blocks("python"):
-        test = doctest.DocTestParser().get_doctest(block, names, "README.md", None, 0)
+        test = doctest.DocTestParser().get_doctest(block.replace(HERE, address), names, "README.md", None, 0)
         result = doctest.DocTestRunner().run(test, clear_globs=False)
         names = test.globs
         assert (result.failed, result.attempted > 0) == (0, True)
@@ -88,7 +89,7 @@ def test_each_command_answers_as_shown(command: str, shown: str, address: str, w
     if command.split("#")[0].strip() in ELSEWHERE:
         return
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = command.replace("http://127.0.0.1:8000", address)
+    command = command.replace(HERE, address)
     result = subprocess.run(
         ["bash", "-c", command], cwd=workplace, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -238,22 +238,31 @@ def router(service: Service) -> APIRouter:
     refusals: Any = {"4XX": described("There is no such model, version or alias."), "503": described("Still loading.")}
 
     @routes.get(ALIAS, tags=["models"], summary="The contract of the version that an alias names", responses=refusals)
+    async def contract_of_alias(name: str, alias: str) -> Contract:
+        return _contract(service, service.model(name, None, alias))
+
     @routes.get(VERSION, tags=["models"], summary="The contract of one version", responses=refusals)
+    async def contract_of_version(name: str, version: str) -> Contract:
+        return _contract(service, service.model(name, version))
+
     @routes.get(MODEL, tags=["models"], summary="The contract of a model", responses=refusals)
-    async def contract(name: str, version: str | None = None, alias: str | None = None) -> Contract:
-        model = service.model(name, version, alias)
-        return Contract(
-            **_summary(service.repository.catalogue, model),
-            key=model.signature.key,
-            features=model.signature.features,
-            outputs=model.signature.outputs,
-            policy=model.signature.policy,
-            conformal=model.signature.conformal,
-            certificate=model.manifest.certificate,
-            provenance=model.manifest.provenance,
-        )
+    async def contract(name: str) -> Contract:
+        return _contract(service, service.model(name))
 
     return routes
+
+
+def _contract(service: Service, model: Model) -> Contract:
+    return Contract(
+        **_summary(service.repository.catalogue, model),
+        key=model.signature.key,
+        features=model.signature.features,
+        outputs=model.signature.outputs,
+        policy=model.signature.policy,
+        conformal=model.signature.conformal,
+        certificate=model.manifest.certificate,
+        provenance=model.manifest.provenance,
+    )
 
 
 def _summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
