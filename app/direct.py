@@ -141,6 +141,7 @@ class Protocol(Patient):
             self.turn_away(exchange)
         elif target and self._plain(target[0]) and self._admitted(target[1]):
             self.cycle = self._exchange = self._last = Exchange(self, *target)
+            self.wait()
         else:
             intake = Intake(self, self._whole(target[0].service.max_body_bytes) if target else 0)
             if intake.length:
@@ -149,6 +150,7 @@ class Protocol(Patient):
             intake.cycle = self.cycle
 
     def on_message_complete(self) -> None:
+        self.request_came()
         exchange = self._exchange
         if exchange is None:
             super().on_message_complete()

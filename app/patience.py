@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 30.0
-"""For the head of a request to come, and for the first one to begin."""
+"""For the head of a request to come, with a body that the application does not wait for; and for the first to begin."""
 
 HEAD_BYTES = 64 * 1024
 """For everything that is not body."""
@@ -29,7 +29,9 @@ class Patient(HttpToolsProtocol):
     """Closes the connections of clients that are too slow, or whose heads are too long."""
 
     _begun = NEVER
-    """When the head that is coming began to."""
+    """When what is coming began to, if nobody else keeps its time."""
+    _complete = True
+    """Whether the request that began last is all there."""
     _aside = 0
     """Bytes since the last that were body."""
     _left = NEVER
@@ -48,15 +50,28 @@ class Patient(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._begun = self.loop.time()
+        self.wait()
 
     def on_body(self, body: bytes) -> None:
         self._aside = 0
         super().on_body(body)
 
+    def wait(self) -> None:
+        """Bound the time of what is missing of the request."""
+        self._begun, self._complete = self.loop.time(), False
+
     def head_came(self) -> None:
         """To be called when the head of a request is there."""
         self._begun, self._aside = NEVER, 0
+
+    def request_came(self) -> None:
+        """To be called when all of a request is there."""
+        self._begun, self._complete = NEVER, True
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._complete and self.cycle.response_complete:  # no application waits for the rest, and keeps its time
+            self.wait()
 
     def resume_writing(self) -> None:
         self._left = NEVER

@@ -38,7 +38,7 @@ def connected(talk: Callable[[Protocol, Slow], None]) -> bool:
 
     async def run() -> bool:
         app = create_app(Settings(models=MODELS, load_seconds=0))
-        config = Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False)
+        config = Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
         config.load()
         protocol, transport = Protocol(config=config, server_state=ServerState(), app_state={}), Slow()
         protocol.connection_made(transport)
@@ -72,6 +72,24 @@ def test_a_head_has_its_time(sent: bytes, lasts: bool) -> None:
             protocol.data_received(bytes([byte]))
         later(protocol, HEAD_SECONDS - 1)
         assert not protocol.transport.is_closing()
+        later(protocol, HEAD_SECONDS)
+
+    assert connected(talk) is lasts
+
+
+@pytest.mark.parametrize("refused", [True, False])
+@pytest.mark.parametrize(("rest", "lasts"), [(b"", False), (b" " * 98, False), (b" " * 99, True)])
+def test_a_small_body_has_its_time_and_so_has_one_that_was_refused(refused: bool, rest: bytes, lasts: bool) -> None:
+    def talk(protocol: Protocol, transport: Slow) -> None:
+        predictions = protocol._predictions
+        assert predictions
+        predictions._repository.load()
+        predictions._admission.requests = 10**6 * refused
+        protocol.data_received(POST + b"content-length: 100\r\n\r\n{")
+        assert bool(transport.written) == refused
+        protocol.data_received(rest)
+        later(protocol, HEAD_SECONDS - 1)
+        assert not transport.closed
         later(protocol, HEAD_SECONDS)
 
     assert connected(talk) is lasts
