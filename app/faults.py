@@ -27,13 +27,16 @@ meant, so that neither an answer nor the time to make it outgrows its request.""
 INSTANCES, COLUMNS, KEY_FIELD, PARAMETERS = "instances", "columns", "key_field", "parameters"
 
 
-def parse(body: bytes) -> Any:
-    """The JSON document in a body, with NaN and Infinity where it says so. Raises MalformedBody."""
+def parse(body: bytes, *, beyond: bool = False) -> Any:
+    """The JSON document in a body, with NaN and Infinity where it says so. Raises MalformedBody.
+
+    With `beyond`, what follows the document is ignored.
+    """
     try:
         text = str(body, "utf-8")
         if not text.strip():
             raise MalformedBody('The body is empty; send JSON such as {"instances": [{…}]}.')
-        return json.loads(text, parse_int=_integer)
+        return _BEGINNING.raw_decode(text.lstrip(" \t\r\n"))[0] if beyond else json.loads(text, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not belong there.") from error
     except json.JSONDecodeError as error:
@@ -269,3 +272,6 @@ def is_text(value: Any) -> bool:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 309 else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+
+
+_BEGINNING = json.JSONDecoder(parse_int=_integer)

@@ -1,4 +1,4 @@
-"""Where a container runs, as the platform says it in the environment: the settings that follow, if nothing else is said."""
+"""Where a container runs, as the platform says it in the environment: settings, if nothing else is said."""
 
 from __future__ import annotations
 

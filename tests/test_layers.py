@@ -26,7 +26,7 @@ LEVELS = [
     ["app.predictor", "app.columns"],
     ["app.traffic"],
     ["app.media", "app.verify", "app.keys", "app.tensors"],
-    ["app.arrow", "app.open_inference"],
+    ["app.arrow", "app.open_inference", "app.instances"],
     ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
     ["app.formats"],
     ["app.scheduler", "app.trial"],
@@ -38,7 +38,8 @@ LEVELS = [
     ["app.tracing", "app.protocols.body", "app.protocols.negotiation"],
     ["app.protocols.lines"],
     ["app.protocols.tables"],
-    ["app.protocols.problem"],
+    ["app.protocols.problem", "app.protocols.paths", "app.protocols.documented"],
+    ["app.protocols.tfserving_document"],
     ["app.protocols.calls", "app.protocols.wire"],
     [
         "app.protocols.access",

@@ -166,7 +166,12 @@ def _headers(
     headers = [(b"content-type", about.wanted.media_type.encode()), VARY]
     if about.wanted is JSON:
         return headers
-    headers += [(f"servefn-{what}".encode(), said.encode()) for what, said in model.identity.items()]
+    return headers + maker(model, said, split)
+
+
+def maker(model: Model, said: Mapping[str, float] | None, split: Split | None = None) -> list[tuple[bytes, bytes]]:
+    """What made an answer, as headers."""
+    headers = [(f"servefn-{what}".encode(), said.encode()) for what, said in model.identity.items()]
     if split:
         headers.append((b"servefn-split", split.said.encode()))
     if policy := model.signature.policy:
