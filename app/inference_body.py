@@ -109,6 +109,8 @@ def _request(content: memoryview) -> _Request:
         return msgspec.convert(document, _Request)
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedBody(f"The body is no inference request: {error}.") from error
+    except UnicodeEncodeError as error:
+        raise MalformedBody("The body has a name with a lone surrogate, which is no text.") from error
 
 
 def _tensor(one: _Input, content: memoryview, start: int) -> tuple[Tensor, int]:

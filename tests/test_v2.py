@@ -286,6 +286,16 @@ def test_raw_tensors_that_do_not_fit(client: TestClient, length: str | None, siz
     assert said in answer.json()["error"]
 
 
+@pytest.mark.parametrize("name", ["\\ud800", "data\\udfff"])
+def test_a_name_that_is_no_text(client: TestClient, name: str) -> None:
+    content = json.dumps(matrix()).replace('"name"', f'"{name}": NaN, "name"', 1)
+    answer = client.post(INFER, content=content)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "The body has a name with a lone surrogate, which is no text.",
+    )
+
+
 def test_bytes_that_nobody_asked_for(client: TestClient) -> None:
     answer = binary(client, matrix(), b"12")
     assert (answer.status_code, answer.json()["error"]) == (400, "2 bytes follow the last input.")

@@ -18,17 +18,19 @@ import pyarrow as pa
 from backports import zstd
 from pyarrow import csv, parquet
 
-from app import bundle
-from app.columns import Terms
+from app import bundle, inference_body, open_inference
+from app.columns import Terms, question
 from app.errors import RequestError
 from app.formats import FORMATS
+from app.inference_body import Inference
 from app.main import create_app
 from app.protocols.coding import unfolded
 from app.protocols.native import Predictions
 from app.settings import Settings
+from app.tensors import from_values
 from app.trial import Limits, tried
 from tests.conftest import MODELS
-from tests.contracts import GOOD
+from tests.contracts import GOOD, SIGNATURE
 from tests.test_direct import converse
 from tests.test_formats import MODEL, TYPES
 
@@ -80,6 +82,26 @@ def lines() -> Target:
                     continue
 
     return Target("lines", [json.dumps(row).encode() for row in ROWS[:2]], take)
+
+
+def inference() -> Target:
+    """Requests of the Open Inference Protocol; before each the length of its JSON in two bytes, 0 where it is all."""
+
+    def take(contents: Sequence[bytes]) -> None:
+        for content in contents:
+            length = int.from_bytes(content[:2], "little")
+            try:
+                read = inference_body.read(MODEL.signature, content[2:], length or None)
+                asked = open_inference.table(MODEL.signature, read.inputs, read.parameters, 100)
+                open_inference.complete(question(MODEL.codec, *asked))
+            except RequestError:
+                continue
+
+    kinds = {"id": "BYTES", **{feature.name: feature.datatype for feature in SIGNATURE.features}}
+    given = [from_values(name, kind, [len(ROWS)], [row[name] for row in ROWS]) for name, kind in kinds.items()]
+    written = [inference_body.written({}, given, Inference(given, {}, raw=raw)) for raw in (False, True)]
+    bodies = [(content.replace(b"outputs", b"inputs", 1), length - 1 if length else 0) for content, length in written]
+    return Target("inference", [length.to_bytes(2, "little") + content for content, length in bodies], take)
 
 
 def codings() -> Target:
@@ -214,6 +236,7 @@ def targets() -> list[Target]:
         decoding("arrow", "application/vnd.apache.arrow.stream", *streams),
         decoding("parquet", "application/vnd.apache.parquet", *files),
         lines(),
+        inference(),
         codings(),
         http(),
         bundles(),
