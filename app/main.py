@@ -246,7 +246,8 @@ def _document(
         fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         complete = openapi.complete(fixed, catalogue, max_rows)
         for protocol in protocols:
-            complete["paths"] |= protocol.paths(catalogue)
+            for path, item in protocol.paths(catalogue).items():
+                complete["paths"][path] = {**complete["paths"].get(path, {}), **item}
         return served.document(complete) if isinstance(served, Access) else complete
 
     app.openapi = Document(repository, whole)  # type: ignore[method-assign]  # the way FastAPI documents

@@ -151,6 +151,12 @@ class Repository:
             raise VersionNotFound(name, version, by_version)
         return by_version[version]
 
+    def listed(self, name: str) -> None:
+        """Raises ModelNotFound if a model is not among those that are served, whatever keeps it from that."""
+        catalogue = self.catalogue
+        if self.loaded and name not in catalogue.models:
+            raise ModelNotFound(name, catalogue.models)
+
     def fingerprint(self) -> int:
         """A number that changes when a file of a bundle comes, goes or changes, an alias moves, or a share changes."""
         bundles = {str(path): stamp(path) for path in _paths(self.directory)}

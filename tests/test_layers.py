@@ -24,7 +24,7 @@ LEVELS = [
     ["app.faults", "app.inspect", "app.pages", "app.aliases"],
     ["app.codec", "app.schema"],
     ["app.predictor", "app.columns"],
-    ["app.traffic"],
+    ["app.traffic", "app.frames"],
     ["app.media", "app.verify", "app.keys", "app.tensors"],
     ["app.arrow", "app.open_inference", "app.instances"],
     ["app.formats.arrow", "app.formats.csv", "app.formats.json", "app.formats.ndjson", "app.formats.parquet"],
@@ -32,7 +32,7 @@ LEVELS = [
     ["app.scheduler", "app.trial"],
     ["app.loader"],
     ["app.repository"],
-    ["app.service", "app.keeper", "app.shadow", "app.statistics", "app.inference_body"],
+    ["app.service", "app.keeper", "app.shadow", "app.statistics", "app.inference_body", "app.frame_schema"],
     ["app.drift"],
     ["app.metrics", "app.record", "app.protocols.statuses", "app.protocols.coding"],
     ["app.tracing", "app.protocols.body", "app.protocols.negotiation"],
@@ -41,6 +41,7 @@ LEVELS = [
     ["app.protocols.problem", "app.protocols.paths", "app.protocols.documented"],
     ["app.protocols.tfserving_document"],
     ["app.protocols.calls", "app.protocols.wire"],
+    ["app.protocols.invocations"],
     [
         "app.protocols.access",
         "app.protocols.admin",
@@ -56,7 +57,7 @@ LEVELS = [
 ]
 """Each module imports from the rows above its own."""
 
-WIRE = 1 + LEVELS.index(["app.protocols.calls", "app.protocols.wire"])
+WIRE = 1 + LEVELS.index(["app.protocols.invocations"])
 """Where every wire protocol stands. None is imported by name, so that none is listed here."""
 
 PROTOCOLS = {f"app.protocols.{name}" for name in chosen("all")}

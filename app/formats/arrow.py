@@ -6,7 +6,7 @@ from struct import unpack_from
 from typing import Any
 
 from app import arrow, columns
-from app.columns import Question, Terms
+from app.columns import Question, Table, Terms
 from app.errors import MalformedBody
 from app.extras import pyarrow as pa
 from app.media import Answer, Format
@@ -16,11 +16,15 @@ _DICTIONARY, _RECORDS = 2, 3
 
 
 def decode(model: Model, content: bytes, terms: Terms) -> Question:
+    return columns.question(model.codec, table(model, content, terms), terms)
+
+
+def table(model: Model, content: bytes, terms: Terms) -> Table:
+    """The columns of a stream. Raises MalformedBody, TooLarge or InvalidRequest."""
     with arrow.reading("an Arrow stream"):
         _check_plain(content)
         stream = pa.ipc.open_stream(content)
-        table = arrow.taken(model, arrow.collected(stream, stream.schema, terms), terms)
-    return columns.question(model.codec, table, terms)
+        return arrow.taken(model, arrow.collected(stream, stream.schema, terms), terms)
 
 
 def encode(answer: Answer) -> bytes:

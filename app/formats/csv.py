@@ -18,56 +18,87 @@ from app.columns import Question, Table, Terms
 from app.errors import MalformedBody
 from app.media import Answer, Format
 from app.predictor import Model
-from app.signature import Datatype, Feature
+from app.signature import Datatype, Feature, Signature
 
 _BOOLEANS = {"true": True, "false": False, "": None}
 
 
 def decode(model: Model, content: bytes, terms: Terms) -> Question:
-    header, cells = _parsed(content)
-    columns.unique(header)
-    features = {feature.name: feature for feature in model.signature.features}
-    texts = dict(zip(header, zip(*cells, strict=True) if cells else [()] * len(header), strict=True))
+    return columns.question(model.codec, table(model.signature, content, header=True), terms)
+
+
+def table(signature: Signature, content: bytes, *, header: bool | None) -> Table:
+    """The columns of a file whose first line names them, or if there is no `header` of the features in their order.
+
+    None leaves that to the line: it is a header if it has the name of a column. Raises MalformedBody or InvalidRequest.
+    """
+    features = {feature.name: feature for feature in signature.features}
+    lines = _parsed(content)
+    if header is None:
+        header = not {signature.key, *features}.isdisjoint(next(filter(None, lines)))
+    names, cells = _headed(lines) if header else _headless(lines, list(features))
+    return _table(names, cells, features)
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[str]], features: Mapping[str, Feature]) -> Table:
+    columns.unique(names)
+    texts = dict(zip(names, zip(*cells, strict=True) if cells else [()] * len(names), strict=True))
 
     def values(read: Callable[[Feature, Sequence[str]], Sequence[Any]]) -> Mapping[str, Sequence[Any]]:
         return {name: read(features[name], text) if name in features else text for name, text in texts.items()}
 
-    table = Table(values(_column), len(cells), lambda: columns.table(values(_exact)).records())
-    return columns.question(model.codec, table, terms)
+    return Table(values(_column), len(cells), lambda: columns.table(values(_exact)).records())
 
 
 def encode(answer: Answer) -> bytes:
     """Lines end in a line feed alone, which every reader of CSV takes. What has no value is an empty cell."""
-    return _written(answer.columns()).encode()
+    return written(answer.columns()).encode()
 
 
 def example(rows: Sequence[Mapping[str, Any]]) -> str:
-    return _written({name: [row[name] for row in rows] for name in rows[0]})
+    return written({name: [row[name] for row in rows] for name in rows[0]})
 
 
-def _written(flat: Mapping[str, columns.Column]) -> str:
+def written(flat: Mapping[str, columns.Column], *, header: bool = True) -> str:
+    """Columns as CSV."""
     lines = io.StringIO(newline="")
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(flat)
+    if header:
+        writer.writerow(flat)
     writer.writerows(zip(*map(_cells, flat.values()), strict=True))
     return lines.getvalue()
 
 
-def _parsed(content: bytes) -> tuple[list[str], list[list[str]]]:
-    """The header and the lines, blank ones left out. Raises MalformedBody."""
+def _parsed(content: bytes) -> list[list[str]]:
+    """The lines, blank ones as empty lists; not all are. Raises MalformedBody."""
     try:
-        lines = [line for line in csv.reader(io.StringIO(str(content, "utf-8-sig"), newline=""), strict=True) if line]
+        lines = list(csv.reader(io.StringIO(str(content, "utf-8-sig"), newline=""), strict=True))
     except UnicodeDecodeError as error:
         raise MalformedBody(f"The body is not UTF-8: byte {error.start} does not belong there.") from error
     except csv.Error as error:
         raise MalformedBody(f"The body is not CSV: {error}.") from error
-    if not lines:
+    if not any(lines):
         raise MalformedBody("The body is empty; send CSV whose first line names the columns.")
-    header, *cells = lines
-    for number, line in enumerate(cells):
-        if len(line) != len(header):
-            raise MalformedBody(f"row {number} has {len(line)} cells, and the header {len(header)}.")
+    return lines
+
+
+def _headed(lines: Sequence[list[str]]) -> tuple[list[str], list[list[str]]]:
+    header, *cells = filter(None, lines)
+    _check_lengths(cells, len(header), "the header")
     return header, cells
+
+
+def _headless(lines: Sequence[list[str]], names: list[str]) -> tuple[list[str], list[list[str]]]:
+    """Blank lines are left out, but for a model of one feature, to which they are missing values."""
+    cells = [line or [""] for line in lines] if len(names) == 1 else list(filter(None, lines))
+    _check_lengths(cells, len(names), "the model, as there is no header,")
+    return names, cells
+
+
+def _check_lengths(cells: Sequence[list[str]], expected: int, whose: str) -> None:
+    for number, line in enumerate(cells):
+        if len(line) != expected:
+            raise MalformedBody(f"row {number} has {len(line)} cells, and {whose} {expected}.")
 
 
 def _column(feature: Feature, cells: Sequence[str]) -> Sequence[Any]:

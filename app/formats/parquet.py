@@ -6,7 +6,7 @@ from typing import Any
 
 from app import arrow, columns, pages
 from app.codec import bounded
-from app.columns import Question, Terms
+from app.columns import Question, Table, Terms
 from app.errors import TooLarge
 from app.extras import parquet
 from app.extras import pyarrow as pa
@@ -15,11 +15,18 @@ from app.predictor import Model
 
 
 def decode(model: Model, content: bytes, terms: Terms) -> Question:
+    return columns.question(model.codec, table(model, content, terms), terms)
+
+
+def table(model: Model, content: bytes, terms: Terms) -> Table:
+    """The columns of a file. Raises MalformedBody, TooLarge or InvalidRequest."""
     with arrow.reading("a Parquet file"):
-        file = _opened(content, terms)
+        footer = parquet.read_metadata(pa.BufferReader(content))
+        if not footer.num_rows:  # there may be column chunks without a page, which their offsets do not tell
+            return columns.table(dict.fromkeys(footer.schema.to_arrow_schema().names, ()))
+        file = _opened(content, footer, terms)
         batches = file.iter_batches(batch_size=terms.max_rows, use_threads=False)
-        table = arrow.taken(model, arrow.collected(batches, file.schema_arrow, terms), terms)
-    return columns.question(model.codec, table, terms)
+        return arrow.taken(model, arrow.collected(batches, file.schema_arrow, terms), terms)
 
 
 def encode(answer: Answer) -> bytes:
@@ -29,9 +36,8 @@ def encode(answer: Answer) -> bytes:
     return content
 
 
-def _opened(content: bytes, terms: Terms) -> Any:
+def _opened(content: bytes, footer: Any, terms: Terms) -> Any:
     """The file, its text as dictionaries: a text that stands in many rows is then made once. Raises TooLarge."""
-    footer = parquet.read_metadata(pa.BufferReader(content))
     bounded(footer.num_rows, terms.max_rows)
     size = pages.unfolded(content)
     if size > terms.max_bytes:

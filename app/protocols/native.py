@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -63,6 +64,8 @@ class Summary:
     kind: Kind
     description: str
     digest: str
+    modelName: str  # noqa: N815  # SageMaker's names, which asks for them at the same paths
+    modelUrl: str  # noqa: N815
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +234,10 @@ def router(service: Service) -> APIRouter:
     async def models() -> Models:
         catalogue = service.repository.catalogue
         return Models(
-            models=[Summary(**_summary(catalogue, catalogue.default(name))) for name in catalogue.models],
+            models=[
+                Summary(**_summary(catalogue, catalogue.default(name), service.repository.directory))
+                for name in catalogue.models
+            ],
             rejected=catalogue.rejected,
         )
 
@@ -247,6 +253,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.get(MODEL, tags=["models"], summary="The contract of a model", responses=refusals)
     async def contract(name: str) -> Contract:
+        service.repository.listed(name)
         return _contract(service, service.model(name))
 
     return routes
@@ -254,7 +261,7 @@ def router(service: Service) -> APIRouter:
 
 def _contract(service: Service, model: Model) -> Contract:
     return Contract(
-        **_summary(service.repository.catalogue, model),
+        **_summary(service.repository.catalogue, model, service.repository.directory),
         key=model.signature.key,
         features=model.signature.features,
         outputs=model.signature.outputs,
@@ -265,7 +272,7 @@ def _contract(service: Service, model: Model) -> Contract:
     )
 
 
-def _summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
+def _summary(catalogue: Catalogue, model: Model, directory: Path) -> dict[str, Any]:
     return {
         "name": model.name,
         "version": model.version,
@@ -275,6 +282,8 @@ def _summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
         "kind": model.signature.kind,
         "description": model.manifest.description,
         "digest": model.digest,
+        "modelName": model.name,
+        "modelUrl": str(directory / model.name),
     }
 
 

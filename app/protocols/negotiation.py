@@ -24,8 +24,9 @@ def head(scope: Scope) -> Head:
     """Raises UnsupportedMedia or NotAcceptable."""
     headers = dict(scope["headers"])
     given = _given(_essence(headers.get(b"content-type", b"")))
-    wanted = _wanted(headers.get(b"accept", b""), given)
-    return Head(given, wanted, headers.get(b"content-encoding", b"").strip().lower())
+    return Head(
+        given, wanted(headers.get(b"accept", b""), given), headers.get(b"content-encoding", b"").strip().lower()
+    )
 
 
 def packing(scope: Scope) -> str:
@@ -47,7 +48,7 @@ def _given(media_type: str) -> Format:
     return found
 
 
-def _wanted(accept: bytes, given: Format) -> Format:
+def wanted(accept: bytes, given: Format) -> Format:
     """The format with the greatest weight; among equals the one of the request, then the one named first, then JSON."""
     ranges = _weights(accept)
     if not ranges:
