@@ -47,6 +47,7 @@ FROM python:3.11-slim AS service
 # The base's installers have no work here, and an intruder should not have them either.
 RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/lib/python3/dist-packages/pip* /usr/local/bin/pip* /usr/bin/pip*
 COPY --from=environment /opt/venv /opt/venv
+COPY deploy/health.py /opt/venv/
 COPY models /models
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
@@ -60,7 +61,7 @@ USER 10001:10001
 WORKDIR /
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import http.client, os; probe = http.client.HTTPConnection('127.0.0.1', int(next(filter(None, map(os.environ.get, ('SERVEFN_PORT', 'AIP_HTTP_PORT', 'SAGEMAKER_BIND_TO_PORT'))), 8000)), timeout=2); probe.request('GET', '/health/ready'); raise SystemExit(probe.getresponse().status != 200)"]
+    CMD ["python", "/opt/venv/health.py"]
 CMD ["servefn", "serve"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="servefn" \

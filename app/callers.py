@@ -143,7 +143,7 @@ def created(name: str, scopes: Iterable[Scope], models: Iterable[str]) -> tuple[
         f"scopes = {_array(scopes)}",
         *([f"models = {_array(models)}"] if models else []),
     ]
-    line = f"{name} = {{{', '.join(said)}}}"
+    line = f"{_quoted(name)} = {{{', '.join(said)}}}"
     read([line])
     return key, line
 
@@ -171,6 +171,10 @@ def _caller(name: str, key: _Key, limit: Limit | None) -> Caller:
         expires=key.expires.timestamp() if key.expires else inf,
         limit=Limit(rate, key.burst or max(1.0, rate)) if rate else limit,
     )
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "." in name else name  # else TOML would part it
 
 
 def _array(words: Iterable[str]) -> str:

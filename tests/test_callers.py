@@ -115,13 +115,14 @@ def test_scopes_of_a_token(said: Any, meant: set[str]) -> None:
     assert listed(said) == meant
 
 
-def test_a_new_key_is_long_new_and_known_by_its_line_only() -> None:
-    key, line = created("ci", [Scope.PREDICT], ["iris", "fl*"])
+@pytest.mark.parametrize("name", ["ci", "team.bot"])
+def test_a_new_key_is_long_new_and_known_by_its_line_only(name: str) -> None:
+    key, line = created(name, [Scope.PREDICT], ["iris", "fl*"])
     caller = read([line]).caller(sha256(key.encode()).digest())
-    assert caller == Caller(name="ci", scopes=frozenset({Scope.PREDICT}), models=("iris", "fl*"))
+    assert caller == Caller(name=name, scopes=frozenset({Scope.PREDICT}), models=("iris", "fl*"))
     assert key not in line
     assert len(key) == 47
-    assert created("ci", [Scope.PREDICT], [])[0] != key
+    assert created(name, [Scope.PREDICT], [])[0] != key
     with pytest.raises(BadKeys):
         created("no name", [Scope.PREDICT], [])
 

@@ -59,11 +59,19 @@ def test_requests_may_be_pipelined(server: tuple[subprocess.Popen[str], int]) ->
     assert answer.count(b"HTTP/1.1 200 OK") == answer.count(b'"label":"setosa"') == 3
 
 
+def dated(head: bytes) -> list[bytes]:
+    return [line for line in head.split(b"\r\n") if not line.startswith(b"date:")]
+
+
 def test_head_and_health_requests_go_through(server: tuple[subprocess.Popen[str], int]) -> None:
-    answer = talk(server[1], b"HEAD /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 405")
-    answer = talk(server[1], b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    asked = b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    answer = talk(server[1], b"GET /health/live" + asked)
     assert answer.endswith(b'{"live":true}')
+    for path, status in ((b"/health/live", b"200"), (b"/docs", b"200"), (b"/x", b"404"), (b"/admin/reload", b"405")):
+        got, told = (talk(server[1], method + path + asked) for method in (b"GET ", b"HEAD "))
+        assert told.startswith(b"HTTP/1.1 " + status)
+        assert told.endswith(b"\r\n\r\n")
+        assert dated(told) == dated(got.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

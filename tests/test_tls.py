@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.conftest import MODELS
 from tests.test_auth import WAYS, stored
-from tests.test_cli import SERVEFN, free_port
+from tests.test_cli import SERVEFN, free_port, serving
+from tests.test_deploy import DEPLOY
 from tests.test_native import IRIS, JSON, body
 from tests.test_server import POST, length, received
 from tests.waiting import until
@@ -140,6 +142,37 @@ def test_who_speaks_no_tls_is_not_heard(server: Secured) -> None:
         httpx.get(address.replace("https", "http"))
     with pytest.raises(httpx.ConnectError, match="certificate"):
         httpx.get(f"{address}/health/live")
+
+
+def healthy(address: str, **environment: str) -> bool:
+    said = {**os.environ, "SERVEFN_PORT": address.rsplit(":", 1)[1], **environment}
+    return subprocess.run([sys.executable, DEPLOY / "health.py"], env=said, timeout=30, check=False).returncode == 0
+
+
+def test_the_image_s_health_check_speaks_it_too(server: Secured, mine: Certificate) -> None:
+    assert healthy(server.address, SERVEFN_TLS_CERT=str(mine.cert), SERVEFN_TLS_KEY=str(mine.key))
+    assert not healthy(server.address)
+    assert not healthy(f"http://127.0.0.1:{free_port()}")
+    with serving() as (_, address):
+        assert healthy(address)
+    with secured(mine, "--tls-ca", str(mine.cert), client=mine) as (address, _):
+        said = {"SERVEFN_TLS_CERT": str(mine.cert), "SERVEFN_TLS_KEY": str(mine.key)}
+        assert not healthy(address, **said)
+        assert healthy(address, SERVEFN_TLS_CA=str(mine.cert), **said)
+
+
+def test_no_client_brings_it_to_a_weak_cipher(server: Secured) -> None:
+    address, _ = server
+    for ciphers, works in (("ECDHE+AESGCM", True), ("ECDHE+AES:!AESGCM:!AESCCM", False)):
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        old.set_ciphers(ciphers)
+        if works:
+            assert httpx.get(f"{address}/health/live", verify=old).status_code == 200
+        else:
+            with pytest.raises(httpx.ConnectError):
+                httpx.get(f"{address}/health/live", verify=old)
 
 
 def test_clients_may_need_a_certificate(mine: Certificate, tmp_path: Path) -> None:

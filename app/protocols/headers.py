@@ -22,11 +22,17 @@ CACHE = "no-store"
 
 @dataclass(frozen=True)
 class Guarded:
-    """The application, with these headers where it says nothing of its own."""
+    """The application, with these headers where it says nothing of its own.
+
+    HEAD is answered as GET is (RFC 9110, section 9.3.2); uvicorn leaves out the content, by the scope that it has.
+    """
 
     app: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
