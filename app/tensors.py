@@ -128,8 +128,11 @@ def _array(name: str, datatype: str, values: Sequence[Any]) -> Array:
         if present and not (limits.min <= min(present) and max(present) <= limits.max):
             raise _wrong(name, f"is of {datatype}, which goes from {limits.min} to {limits.max}", "out_of_range")
     if None in values:
-        return np.array([nan if value is None else value for value in values], np.float64)
-    return np.array(values, np.float64 if kind.kind == "f" else kind)
+        values, kind = [nan if value is None else value for value in values], np.dtype(np.float64)
+    try:
+        return np.array(values, np.float64 if kind.kind == "f" else kind)
+    except OverflowError as error:
+        raise _wrong(name, "has a whole number that no double holds", "out_of_range") from error
 
 
 def _parted(name: str, content: memoryview, count: int) -> list[memoryview]:
