@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import schemathesis
+from jsonschema import Draft202012Validator
+from schemathesis import GenerationMode
 from sklearn.linear_model import LinearRegression
 from starlette.testclient import TestClient
 
@@ -22,6 +25,7 @@ from app.settings import Settings
 from export import export_model
 from tests.conftest import MODELS
 from tests.test_auth import KEYS
+from tests.test_openapi import fuzz
 from tests.waiting import until
 
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
@@ -61,11 +65,18 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         yield client
 
 
-def sent(client: TestClient, content: Any, content_type: str | None = JSON, accept: str = "*/*", **more: str) -> Any:
+def sent(
+    client: TestClient,
+    content: Any,
+    content_type: str | None = JSON,
+    accept: str = "*/*",
+    path: str = "/invocations",
+    **more: str,
+) -> Any:
     if not isinstance(content, str | bytes):
         content = json.dumps(content)
     headers = {"accept": accept, **({"content-type": content_type} if content_type else {}), **more}
-    return client.post("/invocations", content=content, headers=headers)
+    return client.post(path, content=content, headers=headers)
 
 
 def native(client: TestClient, rows: Any = RECORDS, model: str = "iris") -> list[Any]:
@@ -424,6 +435,33 @@ def test_callers_are_known_and_health_is_open() -> None:
         answer = sent(client, {"instances": RECORDS})
         assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
         assert sent(client, {"instances": RECORDS}, **{"x-api-key": "iris-iris"}).status_code == 200
+
+
+def test_what_the_document_says_is_what_is_done(iris: TestClient) -> None:
+    document = iris.get("/openapi.json").json()
+    for path in ("/invocations", "/models/iris/invoke", "/models/flights/invoke"):
+        operation = document["paths"][path]["post"]
+        answers = operation["responses"]["200"]["content"]
+        for content_type, body in operation["requestBody"]["content"].items():
+            if "example" in body:
+                Draft202012Validator(body["schema"]).validate(body["example"])
+                answer = sent(iris, body["example"], content_type, path=path)
+                assert answer.status_code == 200, answer.text
+                Draft202012Validator(answers[JSON]["schema"]).validate(answer.json())
+        assert set(answers) == set(operation["requestBody"]["content"])
+    assert set(document["paths"]["/models"]) == {"get", "post"}
+
+
+def test_a_bare_answer_is_documented_too(line: TestClient) -> None:
+    answers = line.get("/openapi.json").json()["paths"]["/invocations"]["post"]["responses"]["200"]["content"]
+    for row in ({"x": 1.0}, {"x": 1.0, "key": "a"}):
+        Draft202012Validator(answers[JSON]["schema"]).validate(sent(line, {"instances": [row]}).json())
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_no_body_made_from_the_document_breaks_it(iris: TestClient, mode: GenerationMode) -> None:
+    api = schemathesis.openapi.from_asgi("/openapi.json", iris.app)
+    fuzz(api["/invocations"]["POST"], mode)
 
 
 @pytest.mark.parametrize("name", ["mlflow", "sagemaker"])
