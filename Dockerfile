@@ -48,6 +48,7 @@ FROM python:3.11-slim AS service
 RUN rm -rf /usr/local/lib/python3.*/site-packages/* /usr/lib/python3/dist-packages/pip* /usr/local/bin/pip* /usr/bin/pip*
 COPY --from=environment /opt/venv /opt/venv
 COPY deploy/health.py /opt/venv/
+COPY deploy/serve /opt/venv/bin/
 COPY models /models
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
@@ -64,7 +65,8 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "/opt/venv/health.py"]
 CMD ["servefn", "serve"]
 ARG REVISION=unknown
-LABEL org.opencontainers.image.title="servefn" \
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+    org.opencontainers.image.title="servefn" \
     org.opencontainers.image.description="Trained models served as stateless functions." \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.revision=$REVISION

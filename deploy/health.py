@@ -15,7 +15,8 @@ PORTS = ("SERVEFN_PORT", "AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")
 
 
 def connection() -> HTTPConnection:
-    port = int(next(filter(None, map(os.environ.get, PORTS)), 8000))
+    usual = 8080 if os.path.isdir("/opt/ml/model") else 8000  # SageMaker's
+    port = int(next(filter(None, map(os.environ.get, PORTS)), usual))
     certificate = os.environ.get("SERVEFN_TLS_CERT")
     if not certificate:
         return HTTPConnection("127.0.0.1", port, timeout=2)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.e2e.engine import IMAGE, Stack, inspect, python
+from tests.e2e.engine import IMAGE, Stack, docker, inspect, python
 
 pytestmark = pytest.mark.e2e
 
@@ -50,6 +50,10 @@ def test_it_holds_nothing_to_train_with(replica: str) -> None:
 def test_its_health_check_is_ours_and_passes(replica: str) -> None:
     assert "/health/ready" in inspect(IMAGE, "{{.Config.Healthcheck.Test}}")
     assert inspect(replica, "{{.State.Health.Status}}") == "healthy"
+
+
+def test_it_is_started_as_sagemaker_starts_it() -> None:
+    assert "Serve the bundles" in docker("run", "--rm", "--read-only", IMAGE, "serve", "--help")
 
 
 def test_telemetry_is_off(replica: str) -> None:
