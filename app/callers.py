@@ -79,15 +79,24 @@ class Caller:
     expires: float = inf
     limit: Limit | None = None
 
+    @property
+    def everything(self) -> bool:
+        """Whether it is for all models."""
+        return self.models == ("*",)
+
+    def knows(self, model: str) -> bool:
+        """Whether a model is one of its own."""
+        return any(fnmatchcase(model, pattern) for pattern in self.models)
+
     def check(self, scope: Scope, model: str | None) -> None:
         """Raises Forbidden, unless it may do this with a model; None is what concerns all of them."""
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope '{scope}', and the key has {_listed(self.scopes)}.")
-        if self.models == ("*",):
+        if self.everything:
             return
         if model is None:
             raise Forbidden(f"This concerns every model, and the key is for {_listed(self.models)} only.")
-        if not any(fnmatchcase(model, pattern) for pattern in self.models):
+        if not self.knows(model):
             raise Forbidden(f"The key is for {_listed(self.models)} only, not for {quoted(model)}.")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from app.callers import Scope
 from app.errors import RateLimited
@@ -261,6 +263,25 @@ def test_the_document_says_what_each_operation_needs(server: Running) -> None:
             closed = not path.startswith("/health")
             assert ("security" in operation) == closed, path
             assert ({"401", "403", "429"} <= set(operation["responses"])) == closed, path
+
+
+def test_a_key_for_some_models_learns_of_no_others(models: Path) -> None:
+    shutil.copytree(models / "iris", models / "irises")
+    keys = stored(some='scopes = ["predict", "read"], models = ["ir*", "fligths"]', all='scopes = ["read", "predict"]')
+    with TestClient(create_app(Settings(models=models, api_keys=keys))) as client:
+        until(lambda: client.get("/health/ready").status_code == 200)
+        for name in ("fligths", "ir-zzzzzzzz"):
+            for who, told in (("some", False), ("all", True)):
+                headers = {"x-api-key": f"{who}-{who}"}
+                for answer in (
+                    client.get(f"/models/{name}", headers=headers),
+                    client.post(f"/models/{name}/predict", content=body(IRIS), headers=headers),
+                ):
+                    assert (answer.status_code, answer.json()["error"]) == (404, "model_not_found")
+                    assert ("flights" in answer.json()["detail"]) is told
+        said = client.get("/models/ir-zzzzzzzz", headers={"x-api-key": "some-some"}).json()["detail"]
+        assert said.endswith("There is: iris, irises.")
+        assert client.get("/models/irises", headers={"x-api-key": "some-some"}).status_code == 200
 
 
 def test_docs_can_be_closed() -> None:

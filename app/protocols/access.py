@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Request
 
-from app.callers import CALLER, Scope
-from app.errors import Forbidden, ServingError
+from app.callers import CALLER, Caller, Scope
+from app.errors import Forbidden, ModelNotFound, ServingError
 from app.gate import Gate
 from app.protocols.problem import described, problem
 from app.protocols.wire import SOLE, Need, WireProtocol, claimant
@@ -56,12 +56,24 @@ class Access:
         if scope["type"] == "http" and CALLER not in scope and (need := self.need(scope["method"], scope["path"])):
             try:
                 model = self.service.sole if need.model == SOLE else need.model
-                scope[CALLER] = self.gate.admit(scope["headers"], need.scope, model)
+                scope[CALLER] = caller = self.gate.admit(scope["headers"], need.scope, model)
+                if model and not caller.everything and need.scope is not Scope.ADMIN:
+                    self._check_known(caller, model)
             except ServingError as error:
                 self.service.refused(None, error)
                 await self._refusal(scope, error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    def _check_known(self, caller: Caller, model: str) -> None:
+        """Raises ModelNotFound where the application would, but with no name that is not for this caller."""
+        repository = self.service.repository
+        try:
+            repository.get(model)
+        except ModelNotFound as error:
+            raise ModelNotFound(model, filter(caller.knows, repository.catalogue.models)) from error
+        except ServingError:
+            return  # the application says which
 
     def need(self, method: str, path: str) -> Need | None:
         """What a request needs, by its decoded path; None if nothing."""
