@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -95,7 +95,7 @@ def test_every_form_of_the_same_rows_is_answered_alike(client: Any) -> None:
         frame.to_numpy(),
         pa.Table.from_pandas(frame).to_pydict(),
     ):
-        assert client.predict("iris", data) == answers
+        assert_close(client.predict("iris", data), answers)
 
 
 def test_what_is_missing_is_missing_in_every_form(client: Any) -> None:
@@ -103,10 +103,15 @@ def test_what_is_missing_is_missing_in_every_form(client: Any) -> None:
     frame = pd.DataFrame(FLIGHTS)
     answers = client.predict("late", FLIGHTS)
     assert frame.isna().any().any()
-    assert client.predict("late", frame) == answers
-    assert client.predict("late", frame.convert_dtypes()) == answers
-    assert client.predict("late", frame.to_dict("records")) == answers
-    assert client.predict("late", frame.convert_dtypes(), parameters={"threshold": 0.25}) == answers  # as JSON
+    for data in (frame, frame.convert_dtypes(), frame.to_dict("records")):
+        assert_close(client.predict("late", data), answers)
+    assert_close(client.predict("late", frame.convert_dtypes(), parameters={"threshold": 0.25}), answers)  # as JSON
+
+
+def assert_close(found: Iterable[Any], expected: Iterable[Any]) -> None:
+    """The same answers, but for the last bit of a number: it may be another one in another run."""
+    for one, other in zip(found, expected, strict=True):
+        assert one == {**other, "probabilities": pytest.approx(other["probabilities"], abs=1e-12)}
 
 
 def test_infinity_is_no_missing_value(client: Any) -> None:
@@ -146,13 +151,14 @@ def test_parameters_decide(client: Any, form: Callable[[Any], Any]) -> None:
 def test_keyed_batches_are_split_and_rejoined(client: Any, connect: Connect, address: str, form: Any) -> None:
     found = client.predict_keyed("iris", form(KEYED), key_field="id")
     assert list(found) == [0, 2, 6, 7]
-    assert found[7] == client.predict("iris", [IRIS])[0]
+    assert_close([found[7]], client.predict("iris", [IRIS]))
     assert list(found.errors) == [1, 3, 4, 5]
     assert [fault.row for faults in found.errors.values() for fault in faults] == [1, 3, 4, 5]
     assert found.errors[4][0].message.startswith("row 4: 'petal_width' must be a number")
     with connect(address) as whole:
         once = whole.predict_keyed("iris", form(KEYED), key_field="id")
-    assert (once, once.errors, once.makers) == (found, found.errors, found.makers)
+    assert_close(once.values(), found.values())
+    assert (list(once), once.errors, once.makers) == (list(found), found.errors, found.makers)
 
 
 def test_the_contract_names_the_key(client: Any) -> None:
