@@ -24,11 +24,15 @@ Column = Sequence[Any] | Array
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a request, all of one length. `records` makes rows of them, as JSON would have brought them."""
+    """The columns of a request, all of one length. `records` makes rows of them, as JSON would have brought them.
+
+    `numbers` may stand for the columns of the numeric features: float64 [rows, features], NaN where one is missing.
+    """
 
     columns: Mapping[str, Column]
     rows: int
     records: Callable[[], list[Any]]
+    numbers: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,48 +122,63 @@ def _hashable(value: Any) -> Any:
 
 def _tensors(signature: Signature, given: Table, terms: Terms) -> dict[str, Array] | None:
     """What the graph takes, or None if anything is wrong."""
-    expected = {feature.name for feature in signature.features} | ({terms.key_field} if terms.keyed else set())
-    if expected != set(given.columns) or len(expected) < len(signature.features) + terms.keyed:
+    features = signature.features if given.numbers is None else signature.strings
+    expected = {feature.name for feature in features} | ({terms.key_field} if terms.keyed else set())
+    if expected != set(given.columns) or len(expected) < len(features) + terms.keyed:
         return None
     tensors: dict[str, Array] = {}
     for name, features in signature.inputs.items():
-        read = _numbers if name == NUMBERS else _strings
-        tensor = read(features, [given.columns[feature.name] for feature in features])
+        if name == NUMBERS and given.numbers is not None:
+            tensor = _matrix(signature, given.numbers)
+        else:
+            columns = [given.columns[feature.name] for feature in features]
+            tensor = _numbers(signature, columns) if name == NUMBERS else _strings(features, columns)
         if tensor is None:
             return None
         tensors[name] = tensor
     return tensors
 
 
-def _numbers(features: Sequence[Feature], given: Sequence[Column]) -> Array | None:
+def _numbers(signature: Signature, given: Sequence[Column]) -> Array | None:
     """Columns as float64 [rows, features], NaN where missing; None if a value is not one that its feature takes."""
-    block = np.empty((len(features), len(given[0])))  # by column, as they come and are checked; turned at the end
-    missing = np.zeros(len(features), np.int64)
-    for index, (feature, column) in enumerate(zip(features, given, strict=True)):
+    block = np.empty((len(given), len(given[0])))  # by column, as they come and are checked; turned at the end
+    missing = np.zeros(len(given), np.int64)
+    for index, (feature, column) in enumerate(zip(signature.numbers, given, strict=True)):
         read = _floats(feature, column)
-        if read is None or (read[1] and not feature.nullable):
+        if read is None:
             return None
         block[index], missing[index] = read
-    fine = _within(features, block, missing) and all(map(_listed, features, block))
-    return np.ascontiguousarray(block.T) if fine else None
+    return np.ascontiguousarray(block.T) if _fine(signature, block, missing) else None
 
 
-def _within(features: Sequence[Feature], block: Array, missing: Array) -> bool:
+def _matrix(signature: Signature, values: Array) -> Array | None:
+    """The same of numbers that are one matrix already."""
+    return values if _fine(signature, values.T, np.isnan(values).sum(axis=0)) else None
+
+
+def _fine(signature: Signature, block: Array, missing: Array) -> bool:
+    """Whether every number of a block [features, rows] is one that its feature takes."""
+    if missing.any() and any(count and not one.nullable for count, one in zip(missing, signature.numbers, strict=True)):
+        return False
+    return _within(signature, block, missing) and all(_listed(one, block[index]) for index, one in signature.listed)
+
+
+def _within(signature: Signature, block: Array, missing: Array) -> bool:
     """Whether every number is in its feature's range, and NaN where it is missing only."""
     holes = bool(missing.any())
     least, most = (np.fmin, np.fmax) if holes else (np.minimum, np.maximum)  # only the former look past NaN
-    low, high = np.transpose([feature.range for feature in features])
+    low, high = signature.ranges
     fine = (least.reduce(block, axis=1) >= low) & (most.reduce(block, axis=1) <= high) | (missing == block.shape[1])
     return bool(fine.all()) and not (holes and (np.isnan(block).sum(axis=1) != missing).any())
 
 
 def _listed(feature: Feature, values: Array) -> bool:
     """Whether numbers are of the categories, where only those are valid, and whole, where they must be."""
-    if not feature.closed and feature.datatype is not Datatype.INT64:
-        return True
     present = values[~np.isnan(values)]
     if feature.closed:
         return bool(np.isin(present, feature.categories).all())
+    if feature.datatype is Datatype.BOOL:
+        return bool(np.isin(present, (0, 1)).all())
     return bool((present == np.rint(present)).all())
 
 

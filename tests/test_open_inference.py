@@ -123,7 +123,11 @@ def test_outputs_are_those_that_are_wanted(iris: Model) -> None:
         ([from_values("X", "BOOL", [1, 4], [True] * 4)], {}, "must be of FP64, and is of BOOL"),
         ([from_values("X", "FP64", [1, 4], [1, 2, 3, None])], {}, "and is NaN"),
         ([from_values("sepal_length", "FP64", [1, 4], [1, 2, 3, 4])], {}, "must have the shape [rows] or [rows, 1]"),
-        ([*columns()[:3], from_values("petal_width", "FP64", [1], [1])], {}, "The columns differ in length"),
+        (
+            [*columns()[:3], from_values("petal_width", "FP64", [1], [1])],
+            {},
+            "The inputs differ in their number",
+        ),
         (columns(), {"key_field": "id"}, "must name the input with the keys"),
         (columns(), {"key_field": 1}, "must name the input with the keys"),
         (columns(), {"key_field": "petal_width"}, "is a feature or an output"),
