@@ -55,6 +55,9 @@ bench-peers: .venv/dev ## The same with the other servers of the field, each ins
 bench-arrow: .venv/dev ## Measure 10,000 rows as an Arrow stream beside the model alone: ROUNDS
 	$(BIN)/python -m bench.arrow --rounds $(ROUNDS)
 
+bench-protocols: .venv/dev ## Measure 100 rows over other protocols beside the native one: ROUNDS
+	$(BIN)/python -m bench.protocols --rounds $(ROUNDS)
+
 soak: .venv/dev ## Memory under full load, by the minute: MINUTES
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 

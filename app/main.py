@@ -100,7 +100,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.router.routes.extend(route for protocol in protocols for route in protocol.routes)
     _handle_errors(app, protocols)
     rest = Guarded(app) if trusted else Unguarded(Guarded(app), protocols)
-    served = _entered(native.Predictions(rest, service), entrance, service, settings, protocols)
+    served = _entered(native.Predictions(rest, service, protocols), entrance, service, settings, protocols)
     _document(app, repository, settings.max_rows, served, protocols)
     if settings.cors_origins is not None:
         served = _cors(served, settings.cors_origins)

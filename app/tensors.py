@@ -92,8 +92,9 @@ def size(name: str, datatype: str, shape: Sequence[Any]) -> int:
     if datatype != BYTES and datatype not in NUMPY:
         known = ", ".join([*NUMPY, BYTES])
         raise _wrong(name, f"has the datatype {quoted(str(datatype))}, and there is: {known}")
-    if not all(type(length) is int and length >= 0 for length in shape):
-        raise _wrong(name, "has a shape that is not one of whole numbers from 0 on")
+    for length in shape:  # a loop: there may be as many inputs as features, and a generator is as slow as the rest
+        if type(length) is not int or length < 0:
+            raise _wrong(name, "has a shape that is not one of whole numbers from 0 on")
     return prod(shape)
 
 

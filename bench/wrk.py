@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 SCRIPT = Path(__file__).with_name("post.lua")
 
@@ -28,13 +29,20 @@ class Load:
 
 
 def load(
-    url: str, body: Path, connections: int, seconds: float, core: int, clock: Callable[[], float] = lambda: 0.0
+    url: str,
+    body: Path,
+    connections: int,
+    seconds: float,
+    core: int,
+    clock: Callable[[], float] = lambda: 0.0,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Load:
     """Post a file to a URL for some whole seconds; `clock` tells the processor time that the server has taken so far.
 
     Raises LoadError unless every answer was a 2xx.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
+    command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     pinned = ["taskset", "-c", str(core), *command, "-s", str(SCRIPT), url, "--", str(body)]
     before = clock()
     done = subprocess.run(pinned, capture_output=True, text=True, check=False)  # noqa: S603  # our own command

@@ -40,7 +40,8 @@ LEVELS = [
     ["app.protocols.tables"],
     ["app.protocols.problem", "app.protocols.paths", "app.protocols.documented"],
     ["app.protocols.tfserving_document"],
-    ["app.protocols.calls", "app.protocols.wire"],
+    ["app.protocols.calls"],
+    ["app.protocols.wire"],
     ["app.protocols.invocations"],
     [
         "app.protocols.access",

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.admission import PARKED, Place
@@ -40,6 +40,7 @@ from app.protocols.coding import PAYS
 from app.protocols.lines import Stream
 from app.protocols.problem import described, problem
 from app.protocols.tables import Reply, Tables, packed
+from app.protocols.wire import WireProtocol, claimant
 from app.repository import Catalogue
 from app.service import Service
 from app.signature import Feature, Kind, Output
@@ -165,10 +166,18 @@ class Operation:
 
 
 class Predictions:
-    """The predictions straight from the server, with neither router nor middleware; all else is the application's."""
+    """The predictions straight from the server, with neither router nor middleware; all else is the application's.
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self.app, self._repository, self._admission = app, service.repository, service.admission
+    Those of other protocols are looked for among the few routes of the one whose path it is.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service, protocols: Sequence[WireProtocol]) -> None:
+        self.app, self._protocols, self._repository, self._admission = (
+            app,
+            protocols,
+            service.repository,
+            service.admission,
+        )
         self._operations = _operations(service)
         self._catalogue = Catalogue()
         self._targets: Targets = {}
@@ -183,7 +192,18 @@ class Predictions:
             operation, model = target
             await operation.predict(model, scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            found = self._call(scope) if post else None
+            await (found or self.app)(scope, receive, send)
+
+    def _call(self, scope: Scope) -> ASGIApp | None:
+        """What another protocol has for a path, if that is a prediction; its parameters are in the scope then."""
+        protocol = claimant(self._protocols, scope["method"], scope["path"])
+        for route in protocol.calls if protocol else ():
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                return route.app
+        return None
 
     @property
     def targets(self) -> Targets:

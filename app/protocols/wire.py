@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from importlib import import_module
 from pkgutil import iter_modules
@@ -16,12 +17,13 @@ from typing import Any, NamedTuple
 
 import orjson
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from app.callers import Scope
 from app.errors import InvalidRequest, ServingError, choices
 from app.gate import Gate
 from app.keeper import Keeper
+from app.protocols.calls import Call
 from app.protocols.problem import headers
 from app.protocols.statuses import plain
 from app.repository import Catalogue
@@ -77,6 +79,11 @@ class WireProtocol:
     routes: Sequence[BaseRoute] = ()
     paths: Callable[[Catalogue], Mapping[str, Any]] = lambda _: {}
     running: Callable[[], AbstractAsyncContextManager[None]] | None = None
+
+    @cached_property
+    def calls(self) -> Sequence[Route]:
+        """The routes that predict."""
+        return [one for one in self.routes if isinstance(one, Route) and isinstance(one.endpoint, Call)]
 
     def refusal(self, error: ServingError) -> Response:
         """What a client is told of an error."""
