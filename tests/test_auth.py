@@ -401,7 +401,7 @@ def test_without_a_key_nothing_but_health_is_ever_answered(
     sent = f"{method} /{path}{query} HTTP/1.1\r\nhost: x\r\ncontent-type: {headers['content-type']}\r\n".encode()
     (first, *_) = asyncio.run(converse(app, sent + keys + length(content) + content)).written
     refused = first.startswith((b"HTTP/1.1 401", b"HTTP/1.1 400 Bad Request"))
-    assert refused or path.startswith("health"), (path, first)
+    assert refused or not path or path.startswith("health"), (path, first)  # KServe asks / whether it is alive
     assert b'"predictions"' not in first
 
 
