@@ -97,7 +97,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(operations.router(service, metrics))
     trusted = _trusted(entrance, settings)
     app.include_router(admin.router(keeper), dependencies=[] if trusted else [Depends(access.nobody)])
-    app.router.routes.extend(route for protocol in protocols for route in protocol.routes)
+    app.router.routes[:0] = [route for protocol in protocols if protocol.named for route in protocol.routes]
+    app.router.routes.extend(route for protocol in protocols if not protocol.named for route in protocol.routes)
     _handle_errors(app, protocols)
     rest = Guarded(app) if trusted else Unguarded(Guarded(app), protocols)
     served = _entered(native.Predictions(rest, service, protocols), entrance, service, settings, protocols)
@@ -140,7 +141,7 @@ def _protocols(
         grpc_port=settings.grpc_port,
         environ=os.environ,
     )
-    return [protocol(host) for protocol in chosen(settings.protocols).values()]
+    return sorted((protocol(host) for protocol in chosen(settings.protocols).values()), key=lambda one: not one.named)
 
 
 def _entered(
@@ -245,7 +246,7 @@ def _document(
     def whole(catalogue: Catalogue) -> dict[str, Any]:
         fixed = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         complete = openapi.complete(fixed, catalogue, max_rows)
-        for protocol in protocols:
+        for protocol in reversed(protocols):
             for path, item in protocol.paths(catalogue).items():
                 complete["paths"][path] = {**complete["paths"].get(path, {}), **item}
         return served.document(complete) if isinstance(served, Access) else complete

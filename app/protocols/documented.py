@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app import open_inference
+from app import instances, open_inference
 from app.open_inference import Described
 from app.schema import Schema, closed
 from app.signature import Signature
@@ -34,6 +34,12 @@ def posted(tag: str, path: str, summary: str, body: Schema, answer: Schema, erro
 
 def gotten(tag: str, path: str, summary: str, answer: Schema, error: Schema) -> Schema:
     return {"get": _operation(tag, f"{path}_get", summary, answer, error, UNKNOWN)}
+
+
+def rows_of(signature: Signature) -> Schema:
+    """Instances: objects, or lists in the signature's order."""
+    count = len(signature.features)
+    return listed({"anyOf": [instances.described(signature), listed({}, minItems=count, maxItems=count)]}, minItems=1)
 
 
 def of_outputs(signature: Signature) -> dict[str, Schema]:

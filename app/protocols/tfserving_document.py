@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app import instances, schema
+from app import schema
 from app.faults import INSTANCES, PARAMETERS
 from app.instances import INPUTS
 from app.predictor import Model
-from app.protocols.documented import gotten, listed, of_outputs, posted, refused
+from app.protocols.documented import gotten, listed, of_outputs, posted, refused, rows_of
 from app.repository import Catalogue
 from app.schema import Schema, closed
 
@@ -48,14 +48,13 @@ def _request(model: Model) -> Schema:
     signature = model.signature
     fields = {feature.name: schema.of_feature(feature) for feature in signature.features}
     columns = {name: listed(field, minItems=1) for name, field in fields.items()}
-    rows = {"anyOf": [instances.described(signature), listed({}, minItems=len(fields), maxItems=len(fields))]}
     more: Schema = {"signature_name": {"enum": ["serving_default"]}}
     if signature.adjustable:
         more[PARAMETERS] = schema.parameters(signature.adjustable)
     example = schema.example(signature)
     return {
         "anyOf": [
-            closed({INSTANCES: listed(rows, minItems=1), **more}, required=[INSTANCES]),
+            closed({INSTANCES: rows_of(signature), **more}, required=[INSTANCES]),
             closed({INPUTS: _open(columns), **more}, required=[INPUTS]),
         ],
         "examples": [{INSTANCES: [example]}, {INPUTS: {name: [value] for name, value in example.items()}}],

@@ -70,7 +70,7 @@ class WireProtocol:
     `claims` says by method and by the decoded parts of a path whether a request is of this protocol; then `need` says
     what its caller must be allowed, None if nothing, and `error` writes the body of every refusal, by status, code and
     text. `paths` documents the routes as OpenAPI does, by the models that are served. `running` is what else is to be
-    up while the server is.
+    up while the server is. `named` is whether whoever runs the service gave it its paths: then they are before others'.
     """
 
     claims: Callable[[str, Sequence[str]], bool]
@@ -79,6 +79,7 @@ class WireProtocol:
     routes: Sequence[BaseRoute] = ()
     paths: Callable[[Catalogue], Mapping[str, Any]] = lambda _: {}
     running: Callable[[], AbstractAsyncContextManager[None]] | None = None
+    named: bool = False
 
     @cached_property
     def calls(self) -> Sequence[Route]:

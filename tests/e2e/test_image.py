@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.engine import IMAGE, Stack, docker, inspect, python
+from tests.e2e.engine import IMAGE, Stack, docker, healthy, inspect, python
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -54,6 +56,35 @@ def test_its_health_check_is_ours_and_passes(replica: str) -> None:
 
 def test_it_is_started_as_sagemaker_starts_it() -> None:
     assert "Serve the bundles" in docker("run", "--rm", "--read-only", IMAGE, "serve", "--help")
+
+
+@pytest.fixture
+def vertex() -> Iterator[str]:
+    """A container as Vertex AI starts it."""
+    said = {
+        "HTTP_PORT": "8080",
+        "HEALTH_ROUTE": "/alive",
+        "PREDICT_ROUTE": "/v1/endpoints/1:predict",
+        "STORAGE_URI": "",
+    }
+    variables = [argument for name, value in said.items() for argument in ("--env", f"AIP_{name}={value}")]
+    container = docker("run", "--detach", "--read-only", *variables, "--env", "SERVEFN_DEFAULT_MODEL=iris", IMAGE)
+    try:
+        until(lambda: healthy(container), 60)
+        yield container
+    finally:
+        docker("rm", "--force", container)
+
+
+def test_it_is_a_container_for_vertex_ai(vertex: str) -> None:
+    row = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    program = (
+        "import urllib.request as r; base = 'http://127.0.0.1:8080'; r.urlopen(base + '/alive'); "
+        f"body = {json.dumps({'instances': [row]})!r}.encode(); "
+        "print(r.urlopen(base + '/v1/endpoints/1:predict', body).read().decode())"
+    )
+    (prediction,) = json.loads(python(vertex, program))["predictions"]
+    assert prediction["label"] == "setosa"
 
 
 def test_telemetry_is_off(replica: str) -> None:
