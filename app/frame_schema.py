@@ -51,8 +51,13 @@ def _bodies(model: Model | None) -> Schema:
     signature = model.signature
     row, example = schema.row(signature), schema.example(signature)
     columns = {name: _list(field) for name, field in row["properties"].items()}
-    rows = {"type": "array", "prefixItems": list(row["properties"].values()), "minItems": len(columns), "items": False}
-    split = {"columns": {"const": list(columns)}, "data": _list(rows), "index": {"type": "array"}}
+    rows = {
+        "type": "array",
+        "prefixItems": list(row["properties"].values()),
+        "minItems": len(columns),
+        "maxItems": len(columns),
+    }
+    split = {"columns": {"enum": [list(columns)]}, "data": _list(rows), "index": {"type": "array"}}
     forms = {
         frames.SPLIT: schema.closed(split, required=["columns", "data"]),
         frames.RECORDS: _list(row),
