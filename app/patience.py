@@ -40,7 +40,11 @@ class Patient(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._begun = self.loop.time()
-        self.loop.call_later(LOOK_SECONDS, self.look)
+        self._next = self.loop.call_later(LOOK_SECONDS, self.look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._next.cancel()  # or it would hold what the connection had
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._aside += len(data)
@@ -84,7 +88,7 @@ class Patient(HttpToolsProtocol):
         if self.loop.time() - self._begun >= HEAD_SECONDS or self._untaken():
             self.transport.abort()
         else:
-            self.loop.call_later(LOOK_SECONDS, self.look)
+            self._next = self.loop.call_later(LOOK_SECONDS, self.look)
 
     def _untaken(self) -> bool:
         if not self.flow.write_paused:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -48,6 +50,22 @@ def connected(talk: Callable[[Protocol, Slow], None]) -> bool:
         return lasts
 
     return asyncio.run(run())
+
+
+def test_a_connection_that_is_gone_is_not_held_until_the_next_look() -> None:
+    async def run() -> bool:
+        app = create_app(Settings(models=MODELS, load_seconds=0))
+        config = Config(app, http=Protocol, lifespan="off", log_config=None, access_log=False, proxy_headers=False)
+        config.load()
+        protocol = Protocol(config=config, server_state=ServerState(), app_state={})
+        protocol.connection_made(Slow())
+        protocol.connection_lost(None)
+        gone = weakref.ref(protocol)
+        del protocol
+        gc.collect()
+        return gone() is None
+
+    assert asyncio.run(run())
 
 
 def later(protocol: Protocol, seconds: float) -> None:
