@@ -67,7 +67,7 @@ class Promise:
 
 
 class Scheduler:
-    """Runs models for one event loop. Which rows share a run changes no answer."""
+    """Runs models for one event loop. Which rows share a run changes the last bit of a number at most."""
 
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="model")
