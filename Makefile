@@ -15,8 +15,10 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
+CLIENTS := triton kserve mlflow sagemaker
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz fuzz-guided fuzz-document parity picture
+.PHONY: help install run test check clients format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz fuzz-guided fuzz-document parity picture
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +35,14 @@ check: .venv/dev ## Lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+clients: .venv/dev $(CLIENTS:%=build/clients/%/installed) ## Let clients of other servers ask this one, unchanged
+	SERVEFN_CLIENTS=1 $(BIN)/pytest tests/clients
+
+build/clients/%/installed: tests/clients/requirements/%.txt | .venv/dev
+	$(BIN)/uv venv -q --clear --python $(BIN)/python build/clients/$*
+	$(BIN)/uv pip install -q --python build/clients/$*/bin/python --require-hashes -r $<
+	@touch $@
 
 image: ## Build the container image, and list what is in it in build/sbom.json; DOCKER_BUILD_FLAGS are passed on
 	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_FLAGS) -t servefn:local \
@@ -97,6 +107,7 @@ lock: .venv/dev ## Pin every dependency anew, with hashes
 	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	for name in $(CLIENTS); do $(COMPILE) tests/clients/requirements/$$name.in -o tests/clients/requirements/$$name.txt; done
 	echo locust | $(COMPILE) - -c requirements/dev.txt -o tests/load/requirements.txt
 
 .venv/pyvenv.cfg:

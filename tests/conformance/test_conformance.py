@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from app import aliases
 from app.main import create_app
@@ -20,27 +21,48 @@ from tests.waiting import until
 CASES = [*v2.CASES, *binary.CASES, *v1.CASES, *invocations.CASES]
 
 
-def _served(directory: Path) -> Iterator[TestClient]:
+def _app(directory: Path) -> ASGIApp:
+    """The service with the committed models and an alias, of which iris answers where none is named."""
     models = Path(shutil.copytree(MODELS, directory / "models"))
     aliases.write(models / "iris" / aliases.FILE, {"champion": "1"})
-    with TestClient(create_app(Settings(models=models, default_model="iris"))) as client:
+    return create_app(Settings(models=models, default_model="iris"))
+
+
+def _ready(app: ASGIApp) -> Iterator[TestClient]:
+    with TestClient(app) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         yield client
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    yield from _served(tmp_path_factory.mktemp("conformance"))
+    yield from _ready(_app(tmp_path_factory.mktemp("conformance")))
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[TestClient]:
-    yield from _served(tmp_path)
+    yield from _ready(_app(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """The service where Vertex AI says how it is to be reached."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in v1.VERTEX.items():
+            patch.setenv(name, value)
+        app = _app(tmp_path_factory.mktemp("vertex"))
+    yield from _ready(app)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_a_case(service: TestClient, case: Case) -> None:
     answer = ask(service, case)
+    assert not wrong(case, answer), answer.text[:500]
+
+
+@pytest.mark.parametrize("case", v1.ON_VERTEX, ids=lambda case: case.what)
+def test_a_case_on_vertex(vertex: TestClient, case: Case) -> None:
+    answer = ask(vertex, case)
     assert not wrong(case, answer), answer.text[:500]
 
 
