@@ -199,6 +199,13 @@ def test_the_routes_are_before_those_of_other_protocols(start: Start, shared: st
     assert client.get("/v1/models").json() == {"models": ["flights", "iris"]}
 
 
+def test_the_usual_routes_are_those_of_the_endpoint(start: Start) -> None:
+    client = start({"AIP_ENDPOINT_ID": "17", "AIP_DEPLOYED_MODEL_ID": "4"})
+    assert client.get(BASE).json() == {"ready": True}
+    assert predict(client, [IRIS]) == native(client, [IRIS])
+    assert start({"AIP_ENDPOINT_ID": "17"}).get(BASE).status_code == 404
+
+
 def test_both_may_be_one_path(start: Start) -> None:
     client = start({"AIP_HEALTH_ROUTE": "/one", "AIP_PREDICT_ROUTE": "/one"})
     assert client.get("/one").json() == {"ready": True}

@@ -3,8 +3,8 @@
     GET  AIP_HEALTH_ROUTE      200, or 503
     POST AIP_PREDICT_ROUTE     {"instances": [{…} or […]], "parameters": {…}} -> {"predictions": […]}
 
-Without these variables there are none. They are before the paths of every other protocol, but for what is under /models
-and /admin.
+Where they are not set they are the endpoint's, by AIP_ENDPOINT_ID and AIP_DEPLOYED_MODEL_ID, or there are none. They are
+before the paths of every other protocol, but for what is under /models and /admin.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Sent:
 
 
 def protocol(host: Host) -> WireProtocol:
-    health, predict = (_route(host.environ.get(f"AIP_{name}_ROUTE", "")) for name in ("HEALTH", "PREDICT"))
+    health, predict = _routes(host.environ)
 
     def claims(method: str, parts: Sequence[str]) -> bool:
         path = "/" + "/".join(parts)
@@ -98,8 +98,17 @@ def protocol(host: Host) -> WireProtocol:
     return replace(found, routes=routes)
 
 
+def _routes(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The decoded paths of health and predict; '' where there is none. Whoever names none has those of the endpoint."""
+    endpoint, model = (environ.get(f"AIP_{name}_ID") for name in ("ENDPOINT", "DEPLOYED_MODEL"))
+    usual = f"/v1/endpoints/{endpoint}/deployedModels/{model}" if endpoint and model else ""
+    health = environ.get("AIP_HEALTH_ROUTE", usual)
+    predict = environ.get("AIP_PREDICT_ROUTE", usual and f"{usual}:predict")
+    return _route(health), _route(predict)
+
+
 def _route(said: str) -> str:
-    """The decoded path of a route; '' if there is none, or it is one of the native protocol's."""
+    """The decoded path; '' if it is one of the native protocol's."""
     path = "/" + unquote(said).lstrip("/")
     return "" if not said or path.split("/")[1] in OTHERS else path
 
