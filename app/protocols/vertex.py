@@ -3,8 +3,8 @@
     GET  AIP_HEALTH_ROUTE      200, or 503
     POST AIP_PREDICT_ROUTE     {"instances": [{…} or […]], "parameters": {…}} -> {"predictions": […]}
 
-Where they are not set they are the endpoint's, by AIP_ENDPOINT_ID and AIP_DEPLOYED_MODEL_ID, or there are none. They are
-before the paths of every other protocol, but for what is under /models and /admin.
+Where they are not set they are the endpoint's, by AIP_ENDPOINT_ID and AIP_DEPLOYED_MODEL_ID, or there are none. They
+are before the paths of every other protocol, but for what is under /models and /admin.
 """
 
 from __future__ import annotations
