@@ -12,13 +12,14 @@ SECONDS ?= 2
 EXAMPLES ?= 10000
 CHROMIUM ?= chromium
 BIN := .venv/bin
+PROTO := app/protocols/grpc
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 CLIENTS := triton kserve mlflow sagemaker
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check clients format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz fuzz-guided fuzz-document parity picture
+.PHONY: help install run test check clients format lock models image e2e load bench bench-arrow bench-peers ordeal soak profile fuzz fuzz-guided fuzz-document parity picture proto
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,8 +103,11 @@ picture: .venv/dev ## Take the picture of a report, docs/report.png, with CHROMI
 	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1040,990 --screenshot=docs/report.png \
 	  file://$(CURDIR)/build/picture.html
 
+proto: .venv/dev ## Compile the messages of gRPC again
+	$(BIN)/python -m grpc_tools.protoc -I $(PROTO) --descriptor_set_out $(PROTO)/messages.binpb inference.proto health.proto
+
 lock: .venv/dev ## Pin every dependency anew, with hashes
-	$(COMPILE) pyproject.toml --extra export --extra arrow --extra auth --extra client --extra otel --extra signing --extra zstd --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra export --extra arrow --extra auth --extra client --extra grpc --extra otel --extra signing --extra zstd --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra export -c requirements/dev.txt -o requirements/export.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt

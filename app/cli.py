@@ -13,11 +13,15 @@ import click
 from pydantic import ValidationError
 
 from app.callers import BadKeys, Scope, created
+from app.extras import grpc, protobuf
 from app.metrics import MULTIPROCESS
 from app.protocols.wire import UnknownProtocol, chosen
 from app.server import run
 from app.settings import PREFIX, Settings
 from app.signing import BadKey, trusted
+
+GRPC = "grpc"
+"""The protocol, and the extra that it needs."""
 
 
 class Commands(click.Group):
@@ -62,11 +66,15 @@ def _check(settings: Settings) -> None:
     try:
         if settings.require_signature:
             trusted(settings.require_signature)
-        chosen(settings.protocols)
+        spoken = chosen(settings.protocols)
     except BadKey as error:
         raise click.UsageError(f"require_signature: {error}") from error
     except UnknownProtocol as error:
         raise click.UsageError(f"protocols: {error}") from error
+    if settings.grpc_port is not None and GRPC not in spoken:
+        raise click.UsageError(f"grpc_port: {GRPC} is not among the protocols that are on")
+    if settings.grpc_port is not None and not (grpc and protobuf):
+        raise click.UsageError(f"grpc_port needs the extra {GRPC}: pip install 'servefn[{GRPC}]'")
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:

@@ -34,7 +34,7 @@ from app.protocols.access import DOCS, Access, Unguarded
 from app.protocols.body import DEADLINE, KEY
 from app.protocols.headers import Guarded
 from app.protocols.problem import ProblemResponse, problem
-from app.protocols.wire import Host, WireProtocol, chosen, claimant
+from app.protocols.wire import Host, Tls, WireProtocol, chosen, claimant
 from app.pulse import pulse
 from app.record import Noting, Recording
 from app.repository import Catalogue, Repository
@@ -77,7 +77,16 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     display = Display(service, metrics, statistics, shadowing, Drift() if settings.drift else None)
     keeper = Keeper(repository, display.serving, _look(settings), alone=settings.workers == 1)
 
-    protocols = _protocols(settings, service, keeper, statistics, entrance)
+    trusted = _trusted(entrance, settings)
+    protocols = _protocols(
+        settings,
+        service=service,
+        keeper=keeper,
+        statistics=statistics,
+        gate=entrance,
+        trusted=trusted,
+        readers=readers,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,7 +104,6 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = _fastapi(lifespan)
     app.include_router(native.router(service))
     app.include_router(operations.router(service, metrics))
-    trusted = _trusted(entrance, settings)
     app.include_router(admin.router(keeper), dependencies=[] if trusted else [Depends(access.nobody)])
     app.router.routes[:0] = [route for protocol in protocols if protocol.named for route in protocol.routes]
     app.router.routes.extend(route for protocol in protocols if not protocol.named for route in protocol.routes)
@@ -128,18 +136,16 @@ def _trusted(entrance: Gate | None, settings: Settings) -> bool:
     return False
 
 
-def _protocols(
-    settings: Settings, service: Service, keeper: Keeper, statistics: Statistics, entrance: Gate | None
-) -> Sequence[WireProtocol]:
+def _protocols(settings: Settings, **parts: Any) -> Sequence[WireProtocol]:
     """Those that are on beside the native one."""
+    tls = Tls(settings.tls_cert, settings.tls_key or settings.tls_cert, settings.tls_ca) if settings.tls_cert else None
     host = Host(
-        service=service,
-        keeper=keeper,
-        statistics=statistics,
-        gate=entrance,
+        **parts,
         address=settings.host,
         grpc_port=settings.grpc_port,
         environ=os.environ,
+        tls=tls,
+        workers=settings.workers,
     )
     return sorted((protocol(host) for protocol in chosen(settings.protocols).values()), key=lambda one: not one.named)
 

@@ -10,7 +10,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -87,25 +88,32 @@ class Recording:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        record = _begin(scope)
-        _current.set(record)
-        logs.about.set(_ids(record))
-        started = time.perf_counter()
+        with recorded(self.readers, scope) as record:
 
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-                headers = [*message.get("headers", ()), (REQUEST_ID, record.request_id.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
+            async def answer(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    record.status = message["status"]
+                    headers = [*message.get("headers", ()), (REQUEST_ID, record.request_id.encode())]
+                    message = {**message, "headers": headers}
+                await send(message)
 
-        try:
             await self.app(scope, receive, answer)
-        finally:
-            record.seconds = time.perf_counter() - started
-            record.caller = scope[CALLER].name if CALLER in scope else None
-            for read in self.readers:
-                read(record)
+
+
+@contextmanager
+def recorded(readers: Sequence[Callable[[Record], None]], scope: Scope) -> Iterator[Record]:
+    """The record of a request while it lasts; then the readers have it. Who is to say its status is the caller."""
+    record = _begin(scope)
+    _current.set(record)
+    logs.about.set(_ids(record))
+    started = time.perf_counter()
+    try:
+        yield record
+    finally:
+        record.seconds = time.perf_counter() - started
+        record.caller = scope[CALLER].name if CALLER in scope else None
+        for read in readers:
+            read(record)
 
 
 def access(record: Record) -> None:

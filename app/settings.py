@@ -126,6 +126,8 @@ class Settings(BaseSettings):
         for name, other in NEEDS:
             if getattr(self, name) is not None and getattr(self, other) is None:
                 raise ValueError(f"{name} needs {other}")
+        if self.grpc_port == 0 and self.workers > 1:
+            raise ValueError("grpc_port must be one for all workers, and 0 would give each another")
         return self
 
     @property

@@ -30,7 +30,7 @@ NUMPY: Mapping[str, np.dtype[Any]] = {
 """The datatypes of fixed size. The only other is BYTES."""
 
 DEEPEST = 16
-"""How deep lists of values may be nested."""
+"""How many lengths a shape may have, and how deep lists of values may be nested."""
 
 _LENGTH = Struct("<I")
 
@@ -92,6 +92,8 @@ def size(name: str, datatype: str, shape: Sequence[Any]) -> int:
     if datatype != BYTES and datatype not in NUMPY:
         known = ", ".join([*NUMPY, BYTES])
         raise _wrong(name, f"has the datatype {quoted(str(datatype))}, and there is: {known}")
+    if len(shape) > DEEPEST:
+        raise _wrong(name, f"has a shape of {len(shape)} numbers, and {DEEPEST} are the most")
     for length in shape:  # a loop: there may be as many inputs as features, and a generator is as slow as the rest
         if type(length) is not int or length < 0:
             raise _wrong(name, "has a shape that is not one of whole numbers from 0 on")

@@ -18,15 +18,10 @@ from app.callers import CALLER, Caller, Scope
 from app.errors import Forbidden, ModelNotFound, ServingError
 from app.gate import Gate
 from app.protocols.problem import described, problem
-from app.protocols.wire import SOLE, Need, WireProtocol, claimant
+from app.protocols.wire import ANYBODY, SOLE, Need, WireProtocol, claimant
 from app.service import Service
 
 DOCS = ("docs", "openapi.json", "static")
-
-ANYBODY = (
-    "Anybody who reaches this address could call this. Have the server know its callers (SERVEFN_API_KEYS_FILE, "
-    "`servefn api-key`), or listen on 127.0.0.1 only."
-)
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token of the issuer."},

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from http import HTTPMethod, HTTPStatus
-from importlib.metadata import version
 from typing import Any
 
 import orjson
@@ -24,40 +23,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app import inference_body, open_inference
+from app import descriptions, inference_body, open_inference
 from app.admission import Place
 from app.callers import Scope
-from app.decision import effective
 from app.errors import MalformedBody
 from app.faults import parse
 from app.inference_body import Inference
 from app.media import Answer
-from app.open_inference import Described
 from app.predictor import Model
 from app.protocols import body
 from app.protocols.calls import Asked, Call, asked, rows, target
 from app.protocols.tables import Reply
 from app.protocols.wire import Host, Need, WireProtocol
-from app.repository import Repository
 from app.service import Service
 from app.statistics import Statistics
-from app.tensors import BYTES
-
-EXTENSIONS = (
-    "binary_tensor_data",
-    "classification",
-    "model_configuration",
-    "model_repository",
-    "model_repository(unload_dependents)",
-    "parameters",
-    "statistics",
-)
 
 LENGTH = "inference-header-content-length"
 LONGEST = 18
 """Digits of it."""
-
-_UNMEASURED = ("queue", "compute_input", "compute_output", "cache_hit", "cache_miss")
 
 MODEL = "/v2/models/{name}"
 VERSION = f"{MODEL}/versions/{{version}}"
@@ -114,12 +97,7 @@ def _length(headers: Headers) -> int | None:
 
 def _encoded(answer: Answer, inference: Inference) -> Reply:
     model = answer.model
-    said: dict[str, Any] = {"digest": model.digest}
-    if policy := model.signature.policy:
-        said |= effective(policy, answer.question.parameters)
-    if answer.split:
-        said["split"] = answer.split.said
-    about = {"model_name": model.name, "model_version": model.version, "parameters": said}
+    about = {"model_name": model.name, "model_version": model.version, "parameters": descriptions.said(answer)}
     content, length = inference_body.written(about, open_inference.answered(answer, inference.wanted), inference)
     if length is None:
         return Reply(content, [(b"content-type", b"application/json")], rows(answer))
@@ -129,7 +107,7 @@ def _encoded(answer: Answer, inference: Inference) -> Reply:
 
 def _health(service: Service) -> Sequence[Route]:
     async def server(_: Request) -> Response:
-        return _json({"name": "servefn", "version": version("servefn"), "extensions": EXTENSIONS})
+        return _json(descriptions.server("binary_tensor_data"))
 
     async def live(_: Request) -> Response:
         return _json({"live": True})
@@ -154,75 +132,16 @@ def _models(service: Service, statistics: Statistics) -> Sequence[Route]:
         return _json({"models": list(service.repository.catalogue.models)})
 
     async def every(_: Request) -> Response:
-        return _json({"model_stats": [_statistics(model, statistics) for model in service.repository.catalogue]})
+        return _json({"model_stats": [descriptions.tally(model, statistics) for model in service.repository.catalogue]})
 
     told = {
-        "": of(lambda model: _metadata(service, model)),
+        "": of(lambda model: descriptions.metadata(service, model)),
         "/ready": of(lambda model: {"name": model.name, "ready": True}),
-        "/config": of(_configuration),
-        "/stats": of(lambda model: {"model_stats": [_statistics(model, statistics)]}),
+        "/config": of(descriptions.configuration),
+        "/stats": of(lambda model: {"model_stats": [descriptions.tally(model, statistics)]}),
     }
     each = [Route(f"{path}{what}", answer) for path in (MODEL, VERSION) for what, answer in told.items()]
     return [Route("/v2/models", listed), Route("/v2/models/stats", every), *each]
-
-
-def _metadata(service: Service, model: Model) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "versions": list(service.repository.catalogue.models.get(model.name, [model.version])),
-        "platform": open_inference.PLATFORM,
-        "inputs": [one._asdict() for one in open_inference.inputs(model.signature)],
-        "outputs": [one._asdict() for one in open_inference.outputs(model.signature)],
-        "properties": open_inference.properties(model),
-    }
-
-
-def _configuration(model: Model) -> dict[str, Any]:
-    """What Triton would have in its config.pbtxt, where text is TYPE_STRING."""
-
-    def fields(tensors: Sequence[Described]) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": one.name,
-                "data_type": "TYPE_STRING" if one.datatype == BYTES else f"TYPE_{one.datatype}",
-                "dims": one.shape,
-            }
-            for one in tensors
-        ]
-
-    return {
-        "name": model.name,
-        "platform": open_inference.PLATFORM,
-        "backend": "onnxruntime",
-        "max_batch_size": 0,
-        "input": fields(open_inference.inputs(model.signature)),
-        "output": fields(open_inference.outputs(model.signature)),
-    }
-
-
-def _statistics(model: Model, statistics: Statistics) -> dict[str, Any]:
-    """Durations are those of whole requests, and of runs; what lies between is not measured apart."""
-    tally, runs = statistics.of(model), model.runs
-    return {
-        "name": model.name,
-        "version": model.version,
-        "last_inference": int(1000 * tally.last),
-        "inference_count": tally.rows,
-        "execution_count": runs.count,
-        "inference_stats": {
-            "success": _duration(tally.answered, tally.seconds),
-            "fail": _duration(tally.refused, 0),
-            **dict.fromkeys(_UNMEASURED, _duration(0, 0)),
-            "compute_infer": _duration(runs.count, runs.seconds),
-        },
-        "response_stats": {},
-        "batch_stats": [],
-        "memory_usage": [],
-    }
-
-
-def _duration(count: int, seconds: float) -> dict[str, int]:
-    return {"count": count, "ns": int(1e9 * seconds)}
 
 
 def _repository(host: Host) -> Sequence[Route]:
@@ -230,7 +149,7 @@ def _repository(host: Host) -> Sequence[Route]:
         ready = (await _asked(host.service, request)).get("ready", False)
         if not isinstance(ready, bool):
             raise MalformedBody("'ready' must be true or false.")
-        return _json(_index(host.service.repository, ready=ready))
+        return _json(descriptions.index(host.service.repository, ready=ready))
 
     async def load(request: Request) -> Response:
         if (await _asked(host.service, request)).get("parameters"):
@@ -246,22 +165,6 @@ def _repository(host: Host) -> Sequence[Route]:
     of_model = "/v2/repository/models/{name}"
     paths = {"/v2/repository/index": index, f"{of_model}/load": load, f"{of_model}/unload": unload}
     return [Route(path, endpoint, methods=["POST"]) for path, endpoint in paths.items()]
-
-
-def _index(repository: Repository, *, ready: bool) -> list[dict[str, str]]:
-    catalogue = repository.catalogue
-    found = [{"name": one.name, "version": one.version, "state": "READY", "reason": ""} for one in catalogue]
-    if ready:
-        return found
-    found += [
-        {"name": one.name, "version": one.version, "state": "UNAVAILABLE", "reason": one.reason}
-        for one in catalogue.rejected
-        if one.version
-    ]
-    return found + [
-        {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "unloaded"}
-        for name in sorted(repository.withdrawn)
-    ]
 
 
 async def _asked(service: Service, request: Request) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from app.keeper import Keeper
 from app.protocols.calls import Call
 from app.protocols.problem import headers
 from app.protocols.statuses import plain
+from app.record import Record
 from app.repository import Catalogue
 from app.service import Service
 from app.statistics import Statistics
@@ -40,11 +42,26 @@ ALL = "all"
 PACKAGE = "app.protocols"
 
 
+ANYBODY = (
+    "Anybody who reaches this address could call this. Have the server know its callers (SERVEFN_API_KEYS_FILE, "
+    "`servefn api-key`), or listen on 127.0.0.1 only."
+)
+"""Why what is for admins is refused, where nobody has to say who calls."""
+
+
 class Need(NamedTuple):
     """What a caller must be allowed; without a model, for all of them."""
 
     scope: Scope
     model: str | None = None
+
+
+class Tls(NamedTuple):
+    """Files, PEM: a chain of certificates and its key, and of whom clients must have a certificate."""
+
+    cert: Path
+    key: Path
+    ca: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +78,12 @@ class Host:
     address: str
     grpc_port: int | None
     environ: Mapping[str, str]
+    trusted: bool = True
+    """Whether admin's operations may be called where nobody has to say who calls."""
+    tls: Tls | None = None
+    readers: Sequence[Callable[[Record], None]] = ()
+    """Who reads the records of requests that do not come through the application."""
+    workers: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
