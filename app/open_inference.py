@@ -228,7 +228,8 @@ def _fits(feature: Feature, datatype: str) -> bool:
 def _column(feature: Feature, values: Column, missing: Any) -> Column:
     """The values of a feature, those that are missing marked as columns do it."""
     if not isinstance(values, np.ndarray):
-        return [None if value == missing else value for value in values] if feature.nullable and missing else values
+        said = feature.nullable and missing is not None
+        return [None if value == missing else value for value in values] if said else values
     if values.dtype.kind != "f":
         return values.astype(np.bool_) if _binary(feature, values) else values
     absent = np.isnan(values)

@@ -39,7 +39,7 @@ LEVELS = [
     ["app.protocols.lines"],
     ["app.protocols.tables"],
     ["app.protocols.problem", "app.protocols.paths", "app.protocols.documented"],
-    ["app.protocols.tfserving_document"],
+    ["app.protocols.tfserving_document", "app.protocols.v2_document"],
     ["app.protocols.calls"],
     ["app.protocols.wire"],
     ["app.protocols.invocations"],

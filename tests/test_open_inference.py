@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from app import open_inference, tensors
-from app.columns import question
+from app.codec import Codec
+from app.columns import asked, question
 from app.errors import InvalidRequest, MalformedBody, ServingError, TooLarge
 from app.media import Answer
 from app.open_inference import Described, Wanted
 from app.predictor import Model, load
 from app.tensors import NUMPY, Tensor, from_bytes, from_values, to_bytes
 from tests.conftest import MODELS
+from tests.contracts import GOOD, SIGNATURE
 
 IRIS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.2, 2.9, 4.3, 1.3], [7.7, 3.8, 6.7, 2.2]]
@@ -234,3 +236,61 @@ def test_nested_data() -> None:
         tensors.flat("x", deep)
     with pytest.raises(ServingError, match="must have a list"):
         tensors.flat("x", {})
+
+
+def test_a_text_stands_for_a_missing_one() -> None:
+    notes = ["", "naïve"]
+    rows = [{**GOOD, "note": None}, {**GOOD, "note": "naïve"}]
+    given = [
+        from_values(name, feature.datatype, [2], [row[name] for row in rows])
+        for feature in SIGNATURE.features
+        if (name := feature.name) != "note"
+    ]
+    content = to_bytes(Tensor("note", "BYTES", (2,), notes))
+    read = [*given, from_bytes("note", "BYTES", [2], content)]
+    codec = Codec(SIGNATURE)
+    expected = codec.tensors(codec.rows(rows))
+    found = question(codec, *open_inference.table(SIGNATURE, read, {"missing_text": ""}, 9)).tensors
+    assert found["strings"].tolist() == expected["strings"].tolist()
+    assert np.array_equal(found["numbers"], expected["numbers"], equal_nan=True)
+    found = question(codec, *open_inference.table(SIGNATURE, read, {}, 9)).tensors
+    assert found["strings"].tolist() != expected["strings"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "datatype", "value", "fits"),
+    [
+        ("direct", "FP64", 1.0, True),
+        ("direct", "FP64", 0.5, False),
+        ("direct", "UINT8", 1, True),
+        ("direct", "INT8", 2, False),
+        ("direct", "BOOL", None, True),
+        ("count", "FP32", 3.0, True),
+        ("count", "FP32", 3.5, False),
+        ("count", "INT64", 2**53, False),
+        ("count", "INT64", None, False),
+        ("code", "UINT8", 7, True),
+        ("code", "UINT8", 3, False),
+        ("weight", "FP64", float("inf"), False),
+        ("weight", "INT64", None, True),
+        ("length (cm)", "FP64", float("nan"), False),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_value_is_taken_if_it_is_one_of_its_feature_s(
+    name: str, datatype: str, value: Any, fits: bool, rows: int
+) -> None:
+    kinds = {feature.name: feature.datatype for feature in SIGNATURE.features}
+    row = {**GOOD, name: value}
+    tensors = [from_values(one, {**kinds, name: datatype}[one], [rows], [row[one]] * rows) for one in row]
+    table, terms = open_inference.table(SIGNATURE, tensors, {}, 1000)
+    if fits:
+        codec = Codec(SIGNATURE)
+        expected = codec.tensors(
+            codec.rows([{**row, "direct": None if row["direct"] is None else bool(row["direct"])}])
+        )
+        for found in (asked(codec, codec.sifted(table.records(), None)), question(codec, table, terms)):
+            assert np.array_equal(found.tensors["numbers"][0], expected["numbers"][0], equal_nan=True)
+        return
+    with pytest.raises(InvalidRequest, match="must be"):
+        question(Codec(SIGNATURE), table, terms)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
 from app import traffic
@@ -471,3 +472,28 @@ def test_a_split_says_who_answered(rivals: Path) -> None:
             assert set(outputs(answer)["version"]) <= {"1", "2"}
             assert "share=0.5" in answer.json()["parameters"]["split"]
         assert "version" not in outputs(client.post("/v2/models/iris/versions/1/infer", json=matrix()))
+
+
+def test_the_document_has_requests_that_work(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()["paths"]
+    posted = {path: item["post"] for path, item in document.items() if path.endswith("/infer")}
+    assert {INFER, "/v2/models/flights/versions/1/infer"} <= posted.keys()
+    for path, operation in posted.items():
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        for example in body["examples"]:
+            Draft202012Validator(body).validate(example)
+            answer = client.post(path, json=example)
+            assert answer.status_code == 200, answer.text
+            described = operation["responses"]["200"]["content"]["application/json"]["schema"]
+            Draft202012Validator(described).validate(answer.json())
+
+
+def test_the_document_describes_what_is_told(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()["paths"]
+    told = {path: item["get"] for path, item in document.items() if path.startswith("/v2") and "get" in item}
+    assert len(told) == 5 + 2 * 2 * 4
+    for path, operation in told.items():
+        described = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        Draft202012Validator(described).validate(client.get(path).json())
+    index = document["/v2/repository/index"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator(index).validate(client.post("/v2/repository/index").json())

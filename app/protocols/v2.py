@@ -34,6 +34,7 @@ from app.predictor import Model
 from app.protocols import body
 from app.protocols.calls import Asked, Call, asked, rows, target
 from app.protocols.tables import Reply
+from app.protocols.v2_document import paths
 from app.protocols.wire import Host, Need, WireProtocol
 from app.service import Service
 from app.statistics import Statistics
@@ -47,7 +48,7 @@ VERSION = f"{MODEL}/versions/{{version}}"
 
 
 def protocol(host: Host) -> WireProtocol:
-    found = WireProtocol(claims=lambda _, parts: parts[0] == "v2", need=_need, error=_error)
+    found = WireProtocol(claims=lambda _, parts: parts[0] == "v2", need=_need, error=_error, paths=paths)
     infer = Call(host.service, found.refusal, partial(_found, host.service), partial(_decoded, host.service), _encoded)
     routes = [Route(f"{path}/infer", infer, methods=["POST"]) for path in (MODEL, VERSION)]
     return replace(
