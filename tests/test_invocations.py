@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from sklearn.linear_model import LinearRegression
 from starlette.testclient import TestClient
 
 from app import aliases, traffic
+from app.formats import FORMATS, parquet
 from app.main import create_app
+from app.protocols.native import Predictions
 from app.settings import Settings
 from export import export_model
 from tests.conftest import MODELS
@@ -435,6 +438,8 @@ def test_callers_are_known_and_health_is_open() -> None:
         answer = sent(client, {"instances": RECORDS})
         assert (answer.status_code, answer.json()["error_code"]) == (401, "UNAUTHENTICATED")
         assert sent(client, {"instances": RECORDS}, **{"x-api-key": "iris-iris"}).status_code == 200
+        refused = client.get("/openapi.json").json()["paths"]["/invocations"]["post"]["responses"]["401"]
+        assert "application/problem+json" not in refused.get("content", {})
 
 
 def test_what_the_document_says_is_what_is_done(iris: TestClient) -> None:
@@ -462,6 +467,24 @@ def test_a_bare_answer_is_documented_too(line: TestClient) -> None:
 def test_no_body_made_from_the_document_breaks_it(iris: TestClient, mode: GenerationMode) -> None:
     api = schemathesis.openapi.from_asgi("/openapi.json", iris.app)
     fuzz(api["/invocations"]["POST"], mode)
+
+
+def test_without_its_extra_a_type_is_not_read(iris: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "application/x-parquet", replace(parquet.FORMAT, available=False))
+    answer = sent(iris, *BODIES["parquet"])
+    assert answer.status_code == 415
+    assert "servefn[arrow]" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health"])
+def test_a_container_that_is_overloaded_is_in_good_health(path: str) -> None:
+    with TestClient(create_app(Settings(models=MODELS, in_flight_rows=1))) as client:
+        until(lambda: client.get(path).status_code == 200)
+        app = client.app
+        assert isinstance(app, Predictions)
+        app._admission.rows = 1
+        assert client.get("/health/ready").status_code == 503
+        assert client.get(path).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["mlflow", "sagemaker"])

@@ -101,9 +101,10 @@ class Access:
     def _operation(self, operation: dict[str, Any], method: str, path: str) -> dict[str, Any]:
         if self.need(method.upper(), path) is None:
             return operation
-        refusals = {status: described(text) for status, text in _REFUSALS.items()}
+        told = (lambda text: {"description": text}) if claimant(self.protocols, method.upper(), path) else described
+        refusals = {status: told(text) for status, text in _REFUSALS.items()}
         security: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
-        return {**operation, "security": security, "responses": {**operation["responses"], **refusals}}
+        return {**operation, "security": security, "responses": {**refusals, **operation["responses"]}}
 
 
 @dataclass(frozen=True)
