@@ -6,6 +6,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -108,8 +109,9 @@ def serve(**given: Any) -> None:
             "\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         ) from error
     _check(settings)
-    with tempfile.TemporaryDirectory(prefix="servefn-metrics-") as shared:
-        if settings.workers > 1:
+    several = settings.workers > 1  # one needs no place on a disk that may be read-only
+    with tempfile.TemporaryDirectory(prefix="servefn-metrics-") if several else nullcontext() as shared:
+        if shared:
             os.environ.setdefault(MULTIPROCESS, shared)
         try:
             run(settings)

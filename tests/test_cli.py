@@ -127,3 +127,9 @@ def test_a_command_whose_extra_is_missing_says_which_to_install(monkeypatch: pyt
 
 def test_every_command_is_an_entry_point() -> None:
     assert {entry.name for entry in entry_points(group="servefn.commands")} >= {"serve", "export"}
+
+
+def test_one_process_needs_no_place_to_write(tmp_path: Path) -> None:
+    with serving(TMPDIR=str(tmp_path)) as (_, address):
+        assert httpx.get(f"{address}/health/live").status_code == 200
+        assert list(tmp_path.iterdir()) == []

@@ -50,7 +50,7 @@ def test_it_holds_nothing_to_train_with(replica: str) -> None:
 
 
 def test_its_health_check_is_ours_and_passes(replica: str) -> None:
-    assert "/health/ready" in inspect(IMAGE, "{{.Config.Healthcheck.Test}}")
+    assert "/opt/venv/health.py" in inspect(IMAGE, "{{.Config.Healthcheck.Test}}")
     assert inspect(replica, "{{.State.Health.Status}}") == "healthy"
 
 
