@@ -17,13 +17,10 @@ from typing import Any
 
 from app.errors import DeadlineExceeded
 from app.extras import aio, grpc
-from app.protocols.grpc import codes
 from app.protocols.grpc.exchange import Exchange
 from app.protocols.grpc.health import SERVICE_UNKNOWN, Health, said
 from app.protocols.grpc.inference import Inference
 from app.protocols.grpc.operations import Operations
-from app.protocols.problem import headers
-from app.protocols.statuses import plain
 from app.protocols.wire import Host, Tls, WireProtocol
 from app.record import recorded
 
@@ -102,9 +99,11 @@ def _inference(host: Host) -> dict[str, Any]:
 def _unary(host: Host, name: str, answer: Callable[[bytes, Exchange], Awaitable[Any]]) -> Any:
     """A method that answers a message. It takes a stream, so that it is asked before there is any message."""
 
+    async def answered(exchange: Exchange) -> Any:
+        return (await answer(await exchange.only(), exchange)).SerializeToString()
+
     async def handle(_: Any, context: Any) -> Any:
-        async with _answering(host, f"/{INFERENCE}/{name}", context) as exchange:
-            return (await answer(await exchange.only(), exchange)).SerializeToString()
+        return await _told(host, f"/{INFERENCE}/{name}", context, answered)
 
     return grpc.stream_unary_rpc_method_handler(handle)
 
@@ -113,25 +112,31 @@ def _stream(host: Host, name: str, answer: Callable[[bytes, Exchange], Awaitable
     """A method that answers each message of a stream, in their order."""
 
     async def handle(_: Any, context: Any) -> None:
-        async with _answering(host, f"/{INFERENCE}/{name}", context) as exchange:
+        async def answered(exchange: Exchange) -> None:
             while (content := await exchange.message()) is not None:
                 await context.write((await answer(content, exchange)).SerializeToString())
+
+        await _told(host, f"/{INFERENCE}/{name}", context, answered)
 
     return grpc.stream_stream_rpc_method_handler(handle)
 
 
 def _health(host: Host, health: Health) -> dict[str, Any]:
+    async def status(exchange: Exchange) -> int:
+        return health.status(await exchange.only())
+
     async def check(_: Any, context: Any) -> Any:
-        async with _answering(host, f"/{HEALTH}/Check", context) as exchange:
-            status = health.status(await exchange.only())
-        if status == SERVICE_UNKNOWN:
+        found = await _told(host, f"/{HEALTH}/Check", context, status)
+        if found == SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "Nobody's health is known under this name.")
-        return said(status).SerializeToString()
+        return said(found).SerializeToString()
 
     async def watch(_: Any, context: Any) -> None:
-        async with _answering(host, f"/{HEALTH}/Watch", context) as exchange:
-            async for status in health.watched(await exchange.only()):
-                await context.write(said(status).SerializeToString())
+        async def watched(exchange: Exchange) -> None:
+            async for found in health.watched(await exchange.only()):
+                await context.write(said(found).SerializeToString())
+
+        await _told(host, f"/{HEALTH}/Watch", context, watched)
 
     return {
         "Check": grpc.stream_unary_rpc_method_handler(check),
@@ -139,20 +144,23 @@ def _health(host: Host, health: Health) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
-async def _answering(host: Host, method: str, context: Any) -> AsyncIterator[Exchange]:
-    """A call while it lasts. Whatever fails in it is told to its client."""
+async def _told(host: Host, method: str, context: Any, work: Callable[[Exchange], Awaitable[Any]]) -> Any:
+    """What a call comes to. Whatever fails in it is told to its client.
+
+    The library ties who aborts a call to its context, until the collector comes: no failure is in hand by then, as that
+    would keep the whole request.
+    """
     exchange = Exchange(host, method, context)
     with recorded(host.readers, exchange.scope) as record:
         try:
-            yield exchange
+            found = await work(exchange)
             record.status = HTTPStatus.OK
-            return
+            return found
         except CancelledError:
             if context.time_remaining() == 0:
-                record.status = plain(exchange.refused(DeadlineExceeded("The deadline passed.")))
+                record.status = exchange.refused(DeadlineExceeded("The deadline passed.")).status
             raise
         except Exception as failure:  # nobody else stands between this and the library
-            error = exchange.refused(failure).with_traceback(None)  # which has this frame, and all of the request
-            record.status = plain(error)
-    await context.abort(codes.code(error), codes.text(error), tuple(headers(error).items()))
+            refusal = exchange.refused(failure)
+            record.status = refusal.status
+    return await context.abort(refusal.code, refusal.text, refusal.metadata)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.errors import ServingError
 from app.extras import grpc
+from app.protocols.problem import headers
 from app.protocols.statuses import plain
 from app.protocols.wire import told
 
@@ -31,8 +32,18 @@ LONGEST = 2000
 """Bytes of a text. It rides among the headers, of which a client takes 8 kB, and three for each byte beyond ASCII."""
 
 
-def code(error: ServingError) -> Any:
-    return getattr(grpc.StatusCode, CODES[plain(error)])
+class Refusal(NamedTuple):
+    """What a client is told of an error, and the status that it would have over HTTP."""
+
+    code: Any
+    text: str
+    metadata: tuple[tuple[str, str], ...]
+    status: HTTPStatus
+
+
+def refusal(error: ServingError) -> Refusal:
+    status = plain(error)
+    return Refusal(getattr(grpc.StatusCode, CODES[status]), text(error), tuple(headers(error).items()), status)
 
 
 def text(error: ServingError) -> str:

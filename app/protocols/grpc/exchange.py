@@ -13,6 +13,7 @@ from app.errors import FAILED, BodyTimeout, Forbidden, InternalError, MalformedB
 from app.extras import aio
 from app.predictor import Model
 from app.protocols import body
+from app.protocols.grpc.codes import Refusal, refusal
 from app.protocols.wire import ANYBODY, Host, Need
 
 log = logging.getLogger("servefn")
@@ -59,10 +60,10 @@ class Exchange:
         elif need and need.scope is Scope.ADMIN and not self._host.trusted:
             raise Forbidden(ANYBODY)
 
-    def refused(self, failure: Exception) -> ServingError:
+    def refused(self, failure: Exception) -> Refusal:
         """What the client is told of a failure, which the observers and, if it is ours, the log are told too."""
         error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
         if isinstance(error, InternalError):
             log.error("%s: %s", self.scope["path"], failure, exc_info=failure)
         self._host.service.refused(self.model, error)
-        return error
+        return refusal(error)

@@ -12,7 +12,6 @@ from app.callers import Scope
 from app.errors import MalformedBody
 from app.media import Answer
 from app.protocols.calls import answered, count, rows, target
-from app.protocols.grpc import codes
 from app.protocols.grpc.exchange import Exchange
 from app.protocols.grpc.messages import messages, parsed
 from app.protocols.grpc.tensors import decode, encode
@@ -43,7 +42,7 @@ class Inference:
         try:
             fields = {"infer_response": await self.infer(content, exchange)}
         except Exception as failure:  # nobody else stands between this and the library
-            fields = {"error_message": codes.text(exchange.refused(failure))}
+            fields = {"error_message": exchange.refused(failure).text}
         return messages()["inference.ModelStreamInferResponse"](**fields)
 
     async def _answered(self, content: bytes, exchange: Exchange, place: Place, due: float) -> tuple[Answer, Any]:

@@ -115,9 +115,7 @@ def _typed(given: Any) -> Tensor:
     values = getattr(given.contents, field)
     if len(values) == size(given.name, given.datatype, shape):
         values = texts(given.name, values) if given.datatype == BYTES else list(values)
-    return from_values(
-        given.name, given.datatype, shape, texts(given.name, values) if field == FIELDS[BYTES] else values
-    )
+    return from_values(given.name, given.datatype, shape, values)
 
 
 def _contents(tensor: Tensor) -> dict[str, Any]:
