@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -22,6 +23,8 @@ from app.settings import Settings
 from export import export_model
 from export.examples import iris
 from tests.conftest import MODELS
+from tests.test_cli import free_port
+from tests.test_grpc import call
 from tests.waiting import until
 
 Rows = list[dict[str, Any]]
@@ -32,6 +35,8 @@ ROUTES = {"AIP_HEALTH_ROUTE": "/well", "AIP_PREDICT_ROUTE": "/vertex:predict"}
 LENGTH = "inference-header-content-length"
 JSON, CSV, LINES = "application/json", "text/csv", "application/jsonlines"
 PARQUET, ARROW = "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"
+CONTENTS = {"BYTES": "bytes_contents", "INT64": "int64_contents", "FP64": "fp64_contents"}
+GRPC_PORT = free_port()
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5], [5.9, 3.0, 4.2, 1.5]]
 
@@ -47,7 +52,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ROUTES.items():
             patch.setenv(name, value)
-        app = create_app(Settings(models=models, default_model="iris"))
+        app = create_app(Settings(models=models, default_model="iris", grpc_port=GRPC_PORT))
     with TestClient(app) as client:
         until(lambda: client.get("/health/ready").status_code == 200)
         yield client
@@ -219,6 +224,36 @@ def v2_matrix(client: TestClient, model: str, rows: Rows) -> Answers:
     )
 
 
+def by_grpc(_: TestClient, model: str, rows: Rows) -> Answers:
+    """Inputs and outputs both raw."""
+    given = tensors(rows)
+    inputs = [{name: tensor[name] for name in ("name", "shape", "datatype")} for tensor in given]
+    return _called(model, inputs=inputs, raw_input_contents=[raw(tensor) for tensor in given])
+
+
+def by_grpc_typed(_: TestClient, model: str, rows: Rows) -> Answers:
+    inputs = tensors(rows)
+    for tensor in inputs:
+        kind, values = tensor["datatype"], tensor.pop("data")
+        absent = [float("nan") if value is None else value for value in values]
+        tensor["contents"] = {CONTENTS[kind]: [text.encode() for text in values] if kind == "BYTES" else absent}
+    return _called(model, inputs=inputs)
+
+
+def _called(model: str, **request: Any) -> Answers:
+    with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
+        found = call(channel, "ModelInfer", model_name=model, **request)
+    outputs = []
+    for index, output in enumerate(found.outputs):
+        if found.raw_output_contents:
+            data = _values(output.datatype, found.raw_output_contents[index])
+        else:
+            data = list(getattr(output.contents, CONTENTS[output.datatype]))
+        texts = [text.decode() if isinstance(text, bytes) else text for text in data]
+        outputs.append({"shape": list(output.shape), "data": texts})
+    return _outputs({"outputs": outputs})
+
+
 def split(rows: Rows) -> Any:
     return {"dataframe_split": {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}}
 
@@ -232,6 +267,8 @@ WAYS: dict[str, Callable[[TestClient, str, Rows], Answers]] = {
     "v2, JSON": v2,
     "v2, raw": v2_binary,
     "v2, raw matrix": v2_matrix,
+    "gRPC, raw": by_grpc,
+    "gRPC, typed": by_grpc_typed,
     "v1, rows": by_row,
     "v1, columns": by_column,
     "Vertex AI": on_vertex,

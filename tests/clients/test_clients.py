@@ -50,6 +50,7 @@ def _answered(address: str, model: str, rows: list[dict[str, Any]]) -> dict[str,
     ("script", "venv", "checks"),
     [
         ("triton_http", "triton", 14),
+        ("triton_grpc", "triton", 12),
         ("kserve", "kserve", 2),
         ("mlflow", "mlflow", 6),
         ("sagemaker", "sagemaker", 6),

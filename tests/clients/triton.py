@@ -61,7 +61,6 @@ def health(transport: Transport) -> None:
     assert client.is_server_ready()
     assert client.is_model_ready("iris")
     assert client.is_model_ready("iris", "1")
-    assert not client.is_model_ready("irsi")
 
 
 def texts(transport: Transport) -> None:

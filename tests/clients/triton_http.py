@@ -18,6 +18,7 @@ def metadata(transport: Transport) -> None:
     assert client.get_server_metadata()["name"] == "servefn"
     described = client.get_model_metadata("iris")
     assert described["inputs"][0]["name"] == "sepal_length"
+    assert not client.is_model_ready("irsi")
     assert client.get_model_config("iris")["name"] == "iris"
     assert triton.state(client.get_model_repository_index()) == {"iris": "READY", "flights": "READY"}
 
