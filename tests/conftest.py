@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +17,9 @@ from app.settings import Settings
 from export import export_model
 from export.examples import iris
 from tests.waiting import until
+
+settings.register_profile("patient", deadline=None)  # a slow machine is no fault of what is tested
+settings.load_profile("patient")
 
 MODELS = Path(__file__).parents[1] / "models"
 

@@ -397,7 +397,7 @@ def app() -> Any:
     keys=CREDENTIALS,
     method=st.sampled_from(["POST", "GET", "PUT", "HEAD"]),
 )
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 def test_without_a_key_nothing_but_health_is_ever_answered(
     app: Any, path: str, query: str, kind: str, keys: bytes, method: str
 ) -> None:

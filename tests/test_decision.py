@@ -228,7 +228,7 @@ def test_abstaining_and_ranking(deciding: TestClient) -> None:
 
 
 @given(threshold=st.floats(0.1, 0.9), key=st.booleans(), columns=st.booleans(), query=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_parameter_changes_the_decision_and_nothing_else(
     deciding: TestClient, threshold: float, key: bool, columns: bool, query: bool
 ) -> None:
@@ -401,7 +401,7 @@ names = st.sampled_from(["threshold", "low", "high", "reject_below", "top_k", "o
     name=st.sampled_from(list(POLICIES)),
     parameters=st.dictionaries(names, anything | st.floats(0, 1) | st.sampled_from([2.0, 2.5]), max_size=2) | anything,
 )
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_document_accepts_exactly_what_the_path_accepts(
     deciding: TestClient, document: dict[str, Any], name: str, parameters: Any
 ) -> None:

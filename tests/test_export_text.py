@@ -61,7 +61,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 
 
 @given(st.lists(st.text(st.one_of(st.sampled_from(LETTERS), st.characters(codec="utf-8"))), min_size=1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_counted_as_the_vectoriser_counts_it(served: dict[str, Model], some: list[str]) -> None:
     for name, vectoriser in VECTORISERS.items():
         expected = vectoriser.transform(some).toarray()

@@ -81,7 +81,7 @@ def test_large_and_small_requests_follow_each_other_in_any_order(connection: soc
     assert [len(document["predictions"]) for _, document in found] == sizes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(0, 1 << 18), max_size=6))
 def test_it_does_not_matter_where_the_network_cuts(address: str, cuts: list[int]) -> None:
     sent = request(rows(ROWS)) + request(rows(1), LAST)

@@ -138,7 +138,7 @@ def test_no_request_made_from_the_document_breaks_the_service(client: TestClient
 
 def fuzz(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     def run(case: Case[Any]) -> None:
         case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
 
@@ -146,7 +146,7 @@ def fuzz(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> N
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_the_document_accepts_is_answered(client: TestClient, document: dict[str, Any], data: Any) -> None:
     path = data.draw(st.sampled_from(["/models/iris/predict", "/models/flights/predict"]))
     row = data.draw(valid_row(body_schema(document, path)["properties"]["instances"]["items"]["properties"]))

@@ -136,7 +136,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_row_has_the_same_answer_alone_and_in_any_batch(model: Model, data: Any) -> None:
     example = {feature.name: feature.example for feature in model.signature.features}
     numbers = [feature for feature in model.signature.numbers if feature.datatype == "FP64"]
