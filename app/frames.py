@@ -125,7 +125,7 @@ def _split(form: str, given: Any) -> Table:
     if unknown := next((name for name in given if name not in ("columns", "data", "index")), None):
         raise _wrong(f"{form} has columns, data and index, and no {quoted(unknown)}.")
     names = given.get("columns")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise _wrong(f"{form} must name its columns: the model takes them by name.")
     return _rows(form, names, given["data"])
 
@@ -155,6 +155,8 @@ def _columnar(form: str, given: Any) -> Table:
     """`{name: [value, …], …}`."""
     if not isinstance(given, dict) or not all(isinstance(values, list) for values in given.values()):
         raise _wrong(f"{form} must be an object of lists: the model takes its values by name.")
+    if not given:
+        raise _wrong(f"{form} has no columns: the model takes its values by name.", "missing_field")
     return columns.table(given)
 
 

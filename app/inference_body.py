@@ -15,13 +15,17 @@ import orjson
 from msgspec import UNSET, UnsetType
 
 from app import faults
+from app.codec import bounded
 from app.columns import plain
 from app.errors import MalformedBody, quoted
 from app.open_inference import Wanted
 from app.signature import Datatype, Signature
-from app.tensors import BYTES, Tensor, flat, from_bytes, from_numbers, from_values, texts, to_bytes
+from app.tensors import BYTES, Tensor, flat, from_bytes, from_numbers, from_values, size, texts, to_bytes
 
 SIZE, REGION = "binary_data_size", "shared_memory_region"
+MOST = 10
+"""Times the inputs of a model that are looked at one by one, to say what each was probably meant to be."""
+
 BINARY, BINARY_OUTPUT, CLASSIFICATION = "binary_data", "binary_data_output", "classification"
 
 Parameters = dict[str, Any]
@@ -71,8 +75,8 @@ _READ = msgspec.json.Decoder(_Request)
 _NUMBERS = msgspec.json.Decoder(list[float])
 
 
-def read(signature: Signature, content: bytes | memoryview, length: int | None) -> Inference:
-    """Raises MalformedBody or InvalidRequest."""
+def read(signature: Signature, content: bytes | memoryview, length: int | None, max_rows: int) -> Inference:
+    """Raises MalformedBody, TooLarge or InvalidRequest."""
     if length == 0:
         return Inference([_only(signature, content)], {}, raw=True)
     if length is not None and length > len(content):
@@ -80,8 +84,11 @@ def read(signature: Signature, content: bytes | memoryview, length: int | None) 
     view = memoryview(content)
     request = _request(view[:length])
     parameters = request.parameters or {}
+    if len(request.inputs) > MOST * (len(signature.features) + 1):
+        raise MalformedBody(f"The request has {len(request.inputs)} inputs, far more than the model.")
     inputs, end = [], len(content) if length is None else length
     for one in request.inputs:
+        _check_texts(one, len(signature.features), max_rows)
         tensor, end = _tensor(one, view, end)
         inputs.append(tensor)
     if end != len(content):
@@ -121,6 +128,12 @@ def _request(content: memoryview) -> _Request:
         raise MalformedBody(f"The body is no inference request: {error}.") from error
     except UnicodeEncodeError as error:
         raise MalformedBody("The body has a name with a lone surrogate, which is no text.") from error
+
+
+def _check_texts(one: _Input, features: int, max_rows: int) -> None:
+    """Raises TooLarge before raw texts are parted: four bytes are enough for one, and what is made of it takes 200."""
+    if one.datatype == BYTES and one.data is UNSET:
+        bounded(size(one.name, one.datatype, one.shape) // features, max_rows)
 
 
 def _tensor(one: _Input, content: memoryview, start: int) -> tuple[Tensor, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import tracemalloc
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -334,6 +335,29 @@ def test_too_much(client: TestClient) -> None:
 
 FLIGHTS = json.loads((MODELS / "flights/1/replay.json").read_bytes())["instances"][:3]
 FEATURES = json.loads((MODELS / "flights/1/model.json").read_bytes())["signature"]["features"]
+
+
+def test_texts_too_many_to_part_take_no_memory(client: TestClient) -> None:
+    size = {"binary_data_size": 4_000_000}
+    about = {"name": "carrier", "datatype": "BYTES", "shape": [1_000_000], "parameters": size}
+    header = json.dumps({"inputs": [about]}).encode()
+    headers = {LENGTH: str(len(header))}
+    tracemalloc.start()
+    try:
+        answer = client.post("/v2/models/flights/infer", content=header + bytes(4_000_000), headers=headers)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000
+    finally:
+        tracemalloc.stop()
+    assert answer.status_code == 413
+
+
+def test_inputs_too_many_to_guess_at_are_only_counted(client: TestClient) -> None:
+    inputs = [{"name": f"x{number}", "datatype": "FP64", "shape": [1], "data": [1]} for number in range(60)]
+    answer = client.post("/v2/models/iris/infer", json={"inputs": inputs})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "The request has 60 inputs, far more than the model."},
+    )
 
 
 def flights(**changes: Any) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def _found(service: Service, path: Mapping[str, str], _: Headers) -> Any:
 
 
 def _decoded(service: Service, model: Model, content: bytes, headers: Headers) -> tuple[Asked, Inference]:
-    inference = inference_body.read(model.signature, content, _length(headers))
+    inference = inference_body.read(model.signature, content, _length(headers), service.max_rows)
     table, terms = open_inference.table(model.signature, inference.inputs, inference.parameters, service.max_rows)
     open_inference.check(model.signature, terms.key_field, inference.wanted)
     question = asked(model.codec, table, terms)

@@ -91,7 +91,7 @@ def inference() -> Target:
         for content in contents:
             length = int.from_bytes(content[:2], "little")
             try:
-                read = inference_body.read(MODEL.signature, content[2:], length or None)
+                read = inference_body.read(MODEL.signature, content[2:], length or None, 10_000)
                 asked = open_inference.table(MODEL.signature, read.inputs, read.parameters, 100)
                 open_inference.complete(question(MODEL.codec, *asked))
             except RequestError:
