@@ -49,6 +49,7 @@ def router(keeper: Keeper) -> APIRouter:
         "400": described("The body is not JSON."),
         "404": described("There is no such model."),
         "409": described("It cannot be done; `detail` says why."),
+        "503": described("The model is still being loaded, or was unloaded."),
     }
 
     async def pointed(name: str, alias: str, version: str | None) -> Changes:

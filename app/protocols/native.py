@@ -172,12 +172,8 @@ class Predictions:
     """
 
     def __init__(self, app: ASGIApp, service: Service, protocols: Sequence[WireProtocol]) -> None:
-        self.app, self._protocols, self._repository, self._admission = (
-            app,
-            protocols,
-            service.repository,
-            service.admission,
-        )
+        self.app, self._protocols = app, protocols
+        self._repository, self._admission = service.repository, service.admission
         self._operations = _operations(service)
         self._catalogue = Catalogue()
         self._targets: Targets = {}

@@ -87,9 +87,11 @@ def main(examples: int) -> None:
         with serving(SERVEFN_MODELS=str(models), SERVEFN_LOG_LEVEL="error") as (_, address):
             operations = list(described(schemathesis.openapi.from_url(f"{address}/openapi.json")))
             with requests.Session() as session:
+                known = f"{address}/v2/repository/models/{KNOWN['name']}/load"
                 while sum(operation.statuses.total() for operation in operations) < examples:
                     for operation in operations:
                         operation.ask(session)
+                        session.post(known)  # it may have been unloaded
     tell(operations)
     sys.exit(any(operation.failures for operation in operations))
 
