@@ -93,11 +93,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         def ready() -> None:
             _greet(f"http{'s' if settings.tls_cert else ''}://{settings.host}:{settings.port}", repository)
 
-        async with AsyncExitStack() as stack:
-            for running in (protocol.running for protocol in protocols if protocol.running):
-                await stack.enter_async_context(running())
-            async with keeper.keeping(ready), pulse(display.look), entrance.keeping() if entrance else nullcontext():
-                yield
+        keys = entrance.keeping() if entrance else nullcontext()
+        async with _running(protocols), keeper.keeping(ready), pulse(display.look), keys:
+            yield
         if traced:
             await run_in_threadpool(traced.close)
 
@@ -105,8 +103,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app.include_router(native.router(service))
     app.include_router(operations.router(service, metrics))
     app.include_router(admin.router(keeper), dependencies=[] if trusted else [Depends(access.nobody)])
-    app.router.routes[:0] = [route for protocol in protocols if protocol.named for route in protocol.routes]
-    app.router.routes.extend(route for protocol in protocols if not protocol.named for route in protocol.routes)
+    _route(app, protocols)
     _handle_errors(app, protocols)
     rest = Guarded(app) if trusted else Unguarded(Guarded(app), protocols)
     served = _entered(native.Predictions(rest, service, protocols), entrance, service, settings, protocols)
@@ -114,6 +111,21 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     if settings.cors_origins is not None:
         served = _cors(served, settings.cors_origins)
     return Recording(served, readers) if readers else served
+
+
+@asynccontextmanager
+async def _running(protocols: Sequence[WireProtocol]) -> AsyncIterator[None]:
+    """What protocols have running beside the application."""
+    async with AsyncExitStack() as stack:
+        for running in (protocol.running for protocol in protocols if protocol.running):
+            await stack.enter_async_context(running())
+        yield
+
+
+def _route(app: FastAPI, protocols: Sequence[WireProtocol]) -> None:
+    """Add the routes of other protocols; those that whoever runs the service has named come before all."""
+    app.router.routes[:0] = [route for protocol in protocols if protocol.named for route in protocol.routes]
+    app.router.routes.extend(route for protocol in protocols if not protocol.named for route in protocol.routes)
 
 
 def _fastapi(lifespan: Lifespan[FastAPI]) -> FastAPI:
