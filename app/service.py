@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 from app.admission import Admission
 from app.answers import Answers
-from app.errors import LOADING, NoDefault, NotReady, Overloaded, ServingError
+from app.errors import FAILED, LOADING, InternalError, NoDefault, NotReady, Overloaded, ServingError
 from app.predictor import Model
 from app.repository import Repository
 from app.scheduler import MERGED_ROWS, Scheduler
 from app.traffic import VERSION
+
+log = logging.getLogger("servefn")
 
 T = TypeVar("T")
 
@@ -93,3 +96,12 @@ class Service:
     def refused(self, model: Model | None, error: ServingError) -> None:
         for observer in self.observers:
             observer.refused(model, error)
+
+    def failed(self, model: Model | None, failure: Exception) -> ServingError:
+        """What a failure is to its client. The observers are told and, if it is ours, the log."""
+        error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
+        if isinstance(error, InternalError):
+            about = f"{model.name} version {model.version}" if model else "a request"
+            log.error("%s: %s", about, failure, exc_info=failure)
+        self.refused(model, error)
+        return error

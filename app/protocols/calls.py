@@ -6,7 +6,6 @@ What lies between is the same for all of them: limits, admission, deadlines, nat
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from app import columns
 from app.admission import PARKED, Place
 from app.codec import Batch, Codec
 from app.columns import Question, Table, Terms
-from app.errors import FAILED, InternalError, Overloaded, ServingError
+from app.errors import Overloaded, ServingError
 from app.media import Answer
 from app.predictor import Model
 from app.protocols import body
@@ -31,8 +30,6 @@ from app.protocols.tables import SECONDS_PER_BYTE, SECONDS_PER_ROW, Reply, packe
 from app.scheduler import MERGED_ROWS
 from app.service import Service
 from app.traffic import Split
-
-log = logging.getLogger("servefn")
 
 Asked = Batch | Question
 """The good rows of a request: few ones as the codec reads them, which share their run, or ready tensors."""
@@ -81,7 +78,8 @@ class Call(Generic[Notes]):
             return
         except Exception as failure:  # nobody else stands between this and the server
             scope[PARKED] = isinstance(failure, Overloaded)
-            await self._refused(found.model if found else None, failure)(scope, receive, send)
+            error = self.service.failed(found.model if found else None, failure)
+            await self.refusal(error)(scope, receive, send)
             return
         seconds = time.perf_counter() - started
         for each, rows in reply.rows.items():
@@ -98,13 +96,6 @@ class Call(Generic[Notes]):
         answer = await answered(service, found, asked, due, body.key(scope))
         reply = await service.alone(partial(self.encode, answer, notes), SECONDS_PER_ROW * count(asked))
         return await packed(service, scope, reply)
-
-    def _refused(self, model: Model | None, failure: Exception) -> Response:
-        error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
-        if isinstance(error, InternalError):
-            log.error("%s: %s", f"{model.name} version {model.version}" if model else "?", failure, exc_info=failure)
-        self.service.refused(model, error)
-        return self.refusal(error)
 
 
 def count(asked: Asked) -> int:

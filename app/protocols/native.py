@@ -12,7 +12,6 @@ the signatures, by app.openapi.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,7 @@ from app.answers import Answers
 from app.bundle import Certificate
 from app.codec import Batch
 from app.decision import Policy
-from app.errors import FAILED, InternalError, Overloaded, ServingError
+from app.errors import Overloaded, ServingError
 from app.formats.json import columnar, keyed, online
 from app.loader import Rejected
 from app.predictor import Model
@@ -46,8 +45,6 @@ from app.service import Service
 from app.signature import Feature, Kind, Output
 from app.traffic import Split, Traffic
 from app.uncertainty import Conformal
-
-log = logging.getLogger("servefn")
 
 MODEL = "/models/{name}"
 VERSION, ALIAS = f"{MODEL}/versions/{{version}}", f"{MODEL}/aliases/{{alias}}"
@@ -157,12 +154,8 @@ class Operation:
         return Reply(orjson.dumps(document), _JSON, Counter(versions))
 
     def refuse(self, model: Model, failure: Exception) -> Response:
-        """What a client is told of a failure, which the observers and, if it is ours, the log are told too."""
-        error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
-        if isinstance(error, InternalError):
-            log.error("%s version %s: %s", model.name, model.version, failure, exc_info=failure)
-        self.service.refused(model, error)
-        return problem(error)
+        """What a client is told of a failure."""
+        return problem(self.service.failed(model, failure))
 
 
 class Predictions:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from math import inf
 from typing import Any
 
 from app.callers import CALLER, Scope
-from app.errors import FAILED, BodyTimeout, Forbidden, InternalError, MalformedBody, ServingError
+from app.errors import BodyTimeout, Forbidden, MalformedBody
 from app.extras import aio
 from app.predictor import Model
 from app.protocols import body
 from app.protocols.grpc.codes import Refusal, refusal
 from app.protocols.wire import ANYBODY, Host, Need
-
-log = logging.getLogger("servefn")
 
 
 class Exchange:
@@ -61,9 +58,5 @@ class Exchange:
             raise Forbidden(ANYBODY)
 
     def refused(self, failure: Exception) -> Refusal:
-        """What the client is told of a failure, which the observers and, if it is ours, the log are told too."""
-        error = failure if isinstance(failure, ServingError) else InternalError(FAILED)
-        if isinstance(error, InternalError):
-            log.error("%s: %s", self.scope["path"], failure, exc_info=failure)
-        self._host.service.refused(self.model, error)
-        return refusal(error)
+        """What the client is told of a failure."""
+        return refusal(self._host.service.failed(self.model, failure))
